@@ -1,0 +1,1 @@
+"""The language of Waybill and the log it is written in. Imports nothing else of ours."""

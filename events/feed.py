@@ -1,0 +1,44 @@
+"""How a consumer gets its events: a feed. Tracking what was handled is not its job; the consumer's append does that."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from events.base import Event, Recorded
+from events.codec import UPCASTERS
+from events.store import EventStore
+
+
+class Page(NamedTuple):
+    """Events in order of position, and how far the feed has looked: everything up to `reached` is in or irrelevant."""
+
+    events: list[Recorded]
+    reached: int
+
+
+class Feed(Protocol):
+    """Events after a position, in order, each at least once."""
+
+    def read(self, after: int, limit: int) -> Page: ...
+
+
+class StoreFeed:
+    """Tails the store. An event that cannot be decoded is handed on as `Unreadable`, so that it can be parked."""
+
+    def __init__(self, store: EventStore, classes: frozenset[type[Event]]) -> None:
+        self._store = store
+        self._types = spellings(classes)
+
+    def read(self, after: int, limit: int) -> Page:
+        head = self._store.last_position()
+        if head <= after:
+            return Page([], after)
+        events = self._store.read_after(after, limit=limit, types=self._types, upto=head, on_unreadable="mark")
+        return Page(events, events[-1].position if len(events) == limit else head)
+
+
+def spellings(classes: frozenset[type[Event]]) -> frozenset[str]:
+    """All spellings, old ones included, under which the log may hold events of these classes."""
+    current = {cls.type for cls in classes}
+    names = {name.rsplit(".v", 1)[0] for name in current}
+    return frozenset(current | {old for old in UPCASTERS if old.rsplit(".v", 1)[0] in names})

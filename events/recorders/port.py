@@ -1,0 +1,72 @@
+"""What the event store needs of a database. Rows in, rows out: encoding and decoding are the store's job."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple, Protocol
+
+from events.base import Tracked
+
+Row = tuple[str, int, str, bytes]
+"""stream, version, topic, state"""
+
+StoredRow = tuple[int, str, int, str, bytes]
+"""position, stream, version, topic, state"""
+
+
+class Batch(NamedTuple):
+    """What one append writes, and what must hold for it to be written.
+
+    rows      new events, each stream's in order of version; the primary key (stream, version) is the fence
+    follows   stream -> the version that its first new event follows on; it must exist, or there would be a gap
+    unmoved   stream -> the version that the stream must be at exactly, though nothing is written to it
+    tracked   recorded in the same transaction; must be greater than what the consumer has tracked so far
+    """
+
+    rows: list[Row]
+    follows: dict[str, int]
+    unmoved: dict[str, int]
+    tracked: Tracked | None
+
+
+class Recorder(Protocol):
+    """One log's database. Safe to use from several threads. Every method may raise StoreUnavailable.
+
+    Positions are given out in order of commit: whoever has read up to a position never misses an earlier one.
+    """
+
+    is_shared: bool
+    """Whether other processes may write to the same log."""
+
+    def append(self, batch: Batch) -> Sequence[int]:
+        """Write all of it or nothing; returns the rows' positions.
+
+        Raises AlreadyTracked before VersionConflict, because redelivered work meets both. Raises CommitOutcomeUnknown
+        when the commit itself failed and may still have happened: ask `settle`.
+        """
+
+    def settle(self, batch: Batch) -> Sequence[int] | None:
+        """After an unknown outcome: the rows' positions if the batch is in the log, None if it never will be."""
+
+    def after(
+        self, position: int, *, limit: int, topics: Collection[str] | None, upto: int | None
+    ) -> Sequence[StoredRow]:
+        """Rows after a position, in order, up to and including `upto`."""
+
+    def stream(self, stream: str, after_version: int) -> Sequence[StoredRow]:
+        """One stream's rows in order of version."""
+
+    def streams(self, streams: Collection[str]) -> Sequence[StoredRow]:
+        """Rows of several streams, each stream's in order of version."""
+
+    def versions(self, streams: Collection[str]) -> dict[str, int]:
+        """The latest version of each of the streams that exist."""
+
+    def last_position(self) -> int:
+        """The last position in the log; 0 if it is empty."""
+
+    def tracked_positions(self) -> dict[str, int]:
+        """How far every consumer has got."""
+
+    def close(self) -> None:
+        """Let go of the database. May be called twice."""

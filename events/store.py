@@ -1,0 +1,240 @@
+"""The event store: the one log that is the truth. Everything else can be rebuilt from it.
+
+It appends to several streams in one transaction, together with a consumer's position, and gives out positions in
+order of commit, so that a reader who follows the log misses nothing. What an event means is not its job.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from typing import Literal
+
+from events.base import NewEvent, Recorded, Tracked, Write
+from events.codec import decode, decode_or_mark, encode
+from events.recent import Recent
+from events.recorders.port import Batch, Recorder, Row, StoredRow
+from events.store_errors import AlreadyTracked, CommitOutcomeUnknown, StoreError, StoreUnavailable, VersionConflict
+
+__all__ = [
+    "AlreadyTracked",
+    "CommitOutcomeUnknown",
+    "EventStore",
+    "StoreError",
+    "StoreUnavailable",
+    "VersionConflict",
+    "open_store",
+    "utc_now",
+]
+
+Now = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class EventStore:
+    """One log, safe to use from several threads; other processes may append to it and read it at the same time."""
+
+    # The embedded pipeline reads what it wrote a moment ago: 8 MB are about 20,000 events, 40 of its batches.
+    RECENT_BYTES = 8_000_000
+    # How soon an append by another process is noticed. A look costs about 20 us.
+    POLL_S = 0.05
+    # Asking what became of a commit: ten times over about five seconds, the time that a database takes to restart.
+    SETTLE_ATTEMPTS = 10
+    SETTLE_PAUSE_S = 0.5
+
+    def __init__(self, recorder: Recorder, *, now: Now = utc_now) -> None:
+        """`now` is asked once per append, for `recorded_at`."""
+        self._recorder = recorder
+        self._now = now
+        self._recorded_at = datetime.min.replace(tzinfo=UTC)
+        self._appending = threading.Lock()
+        self._news = threading.Condition()
+        self._recent = Recent(self.RECENT_BYTES)
+
+    # --- writing -------------------------------------------------------------------------------------------------
+
+    def append(self, writes: Sequence[Write], *, tracked: Tracked | None = None) -> list[Recorded]:
+        """Write all events and the consumer's position, or nothing; returns them recorded, in the order given.
+
+        A write without events only demands that its stream is still at the expected version. A stream may occur
+        twice, if its second write expects the version that the first one leads to.
+
+        Raises VersionConflict, AlreadyTracked (which wins if both are so), StoreUnavailable (nothing was written) and
+        CommitOutcomeUnknown.
+        """
+        if not writes and tracked is None:
+            return []
+        follows, unmoved = _expectations(writes)
+        with self._appending:
+            recorded_at = self._next_recorded_at()
+            rows = [row for write in writes for row in _rows(write, recorded_at)]
+            positions = self._commit(Batch(rows, follows, unmoved, tracked))
+            events = chain.from_iterable(write.events for write in writes)
+            recorded = [_recorded(*one, recorded_at) for one in zip(positions, rows, events, strict=True)]
+            self._recent.extend(recorded, [len(state) for _, _, _, state in rows])
+        if recorded:
+            with self._news:
+                self._news.notify_all()
+        return recorded
+
+    def _next_recorded_at(self) -> datetime:
+        """The time of an append; it stands still rather than going back with the clock."""
+        self._recorded_at = max(self._recorded_at, self._now())
+        return self._recorded_at
+
+    def _commit(self, batch: Batch) -> Sequence[int]:
+        try:
+            return self._recorder.append(batch)
+        except CommitOutcomeUnknown as fault:
+            return self._settle(batch, fault)
+
+    def _settle(self, batch: Batch, fault: CommitOutcomeUnknown) -> Sequence[int]:
+        """The commit was cut short: look whether it is in the log, and report what is true."""
+        for attempt in range(self.SETTLE_ATTEMPTS):
+            if attempt:
+                time.sleep(self.SETTLE_PAUSE_S)
+            try:
+                positions = self._recorder.settle(batch)
+            except (StoreUnavailable, CommitOutcomeUnknown):
+                continue
+            if positions is None:
+                raise StoreUnavailable(f"nothing was written, try again: {fault}") from fault
+            return positions
+        raise fault
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def read_stream(self, stream: str, *, after_version: int = 0) -> list[Recorded]:
+        """One stream's events in order of version. Raises CodecError for what cannot be decoded."""
+        return _decoded(self._recorder.stream(stream, after_version))
+
+    def read_streams(self, streams: Collection[str]) -> dict[str, list[Recorded]]:
+        """Several streams' events, each in order of version; streams that do not exist are absent."""
+        found: dict[str, list[Recorded]] = {}
+        for recorded in _decoded(self._recorder.streams(streams)):
+            found.setdefault(recorded.stream, []).append(recorded)
+        return found
+
+    def stream_versions(self, streams: Collection[str]) -> dict[str, int]:
+        """The latest version of each of the streams that exist."""
+        return self._recorder.versions(streams)
+
+    def read_after(
+        self,
+        position: int,
+        *,
+        limit: int,
+        types: frozenset[str] | None = None,
+        upto: int | None = None,
+        on_unreadable: Literal["raise", "mark"] = "raise",
+    ) -> list[Recorded]:
+        """Events after a position, in order, up to and including `upto`. Fewer than `limit` means: there are no more.
+
+        `types` are spellings as the log holds them, old ones included. What cannot be decoded raises CodecError, or
+        comes back with an `Unreadable` in the event's place.
+        """
+        assert limit > 0
+        reach = self._recent.after(position, limit=limit, types=types, upto=upto)
+        events, reached = reach or ([], position)
+        if len(events) < limit and (upto is None or reached < upto):
+            rows = self._recorder.after(reached, limit=limit - len(events), topics=types, upto=upto)
+            events += _decoded(rows, on_unreadable)
+        return events
+
+    def last_position(self) -> int:
+        """The last position in the log; 0 if it is empty."""
+        return self._recorder.last_position()
+
+    def tracked_position(self, consumer: str) -> int:
+        """How far the consumer has got; 0 if it never tracked anything."""
+        return self.tracked_positions().get(consumer, 0)
+
+    def tracked_positions(self) -> dict[str, int]:
+        """How far every consumer has got."""
+        return self._recorder.tracked_positions()
+
+    def wait(self, after: int, timeout_s: float) -> bool:
+        """Until there is something after that position, or the time is over; whether there is."""
+        deadline = time.monotonic() + timeout_s
+        while not self._has_news(after):
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                return False
+            with self._news:
+                if self._recent.last_position <= after:
+                    self._news.wait(min(left_s, self.POLL_S) if self._recorder.is_shared else left_s)
+        return True
+
+    def _has_news(self, after: int) -> bool:
+        return self._recent.last_position > after or self.last_position() > after
+
+    def close(self) -> None:
+        """Let go of the database, after the append that is under way. May be called twice."""
+        with self._appending:
+            self._recorder.close()
+
+
+def open_store(url: str, *, now: Now = utc_now) -> EventStore:
+    """The store behind a URL: "memory:", "sqlite:///path/to/file.db" or "postgresql://user@host/database".
+
+    After "sqlite:///" comes a path as it is, relative or absolute. Raises StoreUnavailable if it cannot be opened.
+    """
+    return EventStore(_recorder(url), now=now)
+
+
+def _recorder(url: str) -> Recorder:
+    # Imported here: a command that only needs one database should not wait for the libraries of all three.
+    scheme, _, rest = url.partition(":")
+    if url == "memory:":
+        from events.recorders.memory import MemoryRecorder
+
+        return MemoryRecorder()
+    if scheme == "sqlite" and rest.startswith("///") and len(rest) > len("///"):
+        from events.recorders.sqlite import SqliteRecorder
+
+        return SqliteRecorder(Path(rest.removeprefix("///")))
+    if scheme in {"postgresql", "postgres"}:
+        from events.recorders.postgres import open_postgres
+
+        return open_postgres(url)
+    # The URL is not quoted: it may hold a password.
+    raise StoreUnavailable('the store\'s URL is none of "memory:", "sqlite:///path/to/file.db", "postgresql://…"')
+
+
+def _expectations(writes: Iterable[Write]) -> tuple[dict[str, int], dict[str, int]]:
+    """What each stream must be at before the append: those that are written to, and those that are only watched."""
+    follows: dict[str, int] = {}
+    unmoved: dict[str, int] = {}
+    reached: dict[str, int] = {}
+    for stream, expected, events in writes:
+        if stream in reached and reached[stream] != expected:
+            raise VersionConflict(stream, expected, reached[stream])
+        if stream not in reached:
+            (follows if events else unmoved)[stream] = expected
+        reached[stream] = expected + len(events)
+    return follows, unmoved
+
+
+def _rows(write: Write, recorded_at: datetime) -> list[Row]:
+    stream, expected, events = write
+    return [(stream, version, *encode(new, recorded_at)) for version, new in enumerate(events, expected + 1)]
+
+
+def _recorded(position: int, row: Row, new: NewEvent, recorded_at: datetime) -> Recorded:
+    stream, version, topic, _ = row
+    event, occurred_at, correlation_id, causation_id, actor, clock = new
+    return Recorded(
+        position, stream, version, topic, event, occurred_at, recorded_at, correlation_id, causation_id, actor, clock
+    )
+
+
+def _decoded(rows: Iterable[StoredRow], on_unreadable: Literal["raise", "mark"] = "raise") -> list[Recorded]:
+    read = decode if on_unreadable == "raise" else decode_or_mark
+    return [read(*row) for row in rows]

@@ -1,0 +1,1 @@
+"""The four services, the runtime they share, and what comes in. They know each other through events alone."""

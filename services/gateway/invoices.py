@@ -1,0 +1,255 @@
+"""Lines of the "online-retail" format gathered into invoices, and what an invoice becomes. Pure.
+
+The lines of one invoice may stand apart (one of 12,795 invoices does), so an invoice stays open for `SPAN_LINES` lines
+of the file. Lines of the same number that come later are another invoice: the log has the number already, so they end
+as a reported conflict. Memory is bounded by the span.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from events.base import MAX_AMOUNT_MINOR, MAX_LINES, MAX_QUANTITY
+from events.gateway import StockAdjustmentReported, report_stream
+from events.money import line_total_minor
+from events.order import OrderKey, OrderPlaced, order_stream
+from services.gateway.csv_lines import Record
+from services.gateway.online_retail import CURRENCY, NAME, Columns, Line, read_line
+from services.gateway.rejects import Reason, Refusal
+
+# Twice the longest order that the language can say.
+SPAN_LINES = 2 * MAX_LINES
+
+PAYMENT_TOKEN = "tok_ok"  # the files say nothing about payment: these orders were paid
+_MINOR_DIGITS = 2  # of GBP
+_NO_LINE = 2**63
+
+
+class Counts(NamedTuple):
+    """What some lines of a file added up to. `gross_micros` is quantity x unit price in millionths."""
+
+    goods_lines: int = 0
+    charge_lines: int = 0
+    adjustment_lines: int = 0
+    units: int = 0
+    gross_micros: int = 0
+
+
+class Intake(NamedTuple):
+    """One event that a file brings in, the first of its stream, and the lines it was made of."""
+
+    stream: str
+    event: OrderPlaced | StockAdjustmentReported
+    occurred_at: datetime
+    correlation_id: str
+    causation_id: str
+    lines: list[Line]
+    counts: Counts
+
+    def refused(self, reason: Reason) -> list[Refusal]:
+        return _refuse(self.lines, reason)
+
+
+class InvoiceReader:
+    """Takes records, gives intakes and refusals; the caller empties both lists."""
+
+    def __init__(self, header: list[str], location: str) -> None:
+        """`location` is where stock is adjusted. Raises ImportRefused if the header is not this format's."""
+        self.intakes: list[Intake] = []
+        self.refusals: list[Refusal] = []
+        self._columns = Columns(header)
+        self._location = location
+        self._open: dict[str, _Invoice] = {}
+        self._oldest_line = _NO_LINE
+        self._too_long: set[str] = set()
+
+    @property
+    def held_from(self) -> int:
+        """The first line of the oldest invoice still open; a huge number if there is none."""
+        return self._oldest_line
+
+    def feed(self, record: Record) -> None:
+        while self._oldest_line + SPAN_LINES <= record.line:
+            self._close_oldest()
+        line = read_line(record, self._columns)
+        reason = line if isinstance(line, Reason) else self._take(line, record.raw)
+        if reason is not None:
+            self.refusals.append(Refusal(record.line, record.offset, record.size, reason))
+
+    def finish(self) -> None:
+        """The file is at its end: every invoice is complete."""
+        while self._open:
+            self._close_oldest()
+
+    def _take(self, line: Line, raw: bytes) -> Reason | None:
+        number = line.head.invoice
+        invoice = self._open.get(number)
+        if invoice is None:
+            if number in self._too_long:
+                return Reason.TOO_MANY_LINES
+            invoice = self._open[number] = _Invoice(line)
+            self._oldest_line = min(self._oldest_line, line.line)
+        return invoice.take(line, raw)
+
+    def _close_oldest(self) -> None:
+        invoice = self._open.pop(next(iter(self._open)))
+        self._oldest_line = next(iter(self._open.values())).first_line if self._open else _NO_LINE
+        if len(invoice.lines) > MAX_LINES:
+            # Its rest must not come in as an order of its own.
+            self._too_long.add(invoice.head.invoice)
+            self.refusals += _refuse(invoice.lines, Reason.TOO_MANY_LINES)
+            return
+        for part in decide_invoice(invoice, self._location):
+            if isinstance(part, Intake):
+                self.intakes.append(part)
+            else:
+                self.refusals += part
+
+
+class _Invoice:
+    """The lines of one invoice so far. Customer, country and time are those of the first."""
+
+    __slots__ = ("_content", "first_line", "head", "lines")
+
+    def __init__(self, first: Line) -> None:
+        self.head = first.head
+        self.first_line = first.line
+        self.lines: list[Line] = []
+        self._content = sha256()
+
+    def take(self, line: Line, raw: bytes) -> Reason | None:
+        if line.head is not self.head and line.head[2:] != self.head[2:]:
+            return Reason.MIXED_INVOICE
+        self.lines.append(line)
+        self._content.update(raw)
+        return None
+
+    @property
+    def causation_id(self) -> str:
+        """Names what the invoice says, not the file it came in: the same lines give the same event, byte for byte."""
+        return f"{NAME}:{self._content.hexdigest()[:16]}"
+
+
+def decide_invoice(invoice: _Invoice, location: str) -> list[Intake | list[Refusal]]:
+    """An order, a stock adjustment, or both; lines that can be neither are refused."""
+    if _finds_stock(invoice.lines):
+        return [_adjustment(invoice, invoice.lines, location)]
+    goods: list[Line] = []
+    charges: list[Line] = []
+    written_off: list[Line] = []
+    for line in invoice.lines:
+        if line.quantity < 0 and not line.price.micros:
+            written_off.append(line)
+        else:
+            (charges if line.article.charge else goods).append(line)
+    parts: list[Intake | list[Refusal]] = []
+    if goods or charges:
+        parts.append(_order(invoice, goods, charges))
+    if written_off:
+        parts.append(_adjustment(invoice, written_off, location))
+    return parts
+
+
+def _finds_stock(lines: Sequence[Line]) -> bool:
+    """A single line of goods for nobody, at no price: the mirror of a write-off. ("found", "adjustment", or no word.)
+
+    Orders for nobody at no price have several lines; free goods of a real order stand beside others that cost money.
+    """
+    line = lines[0]
+    return (
+        len(lines) == 1 and line.quantity > 0 and not (line.price.micros or line.head.customer or line.article.charge)
+    )
+
+
+def _adjustment(invoice: _Invoice, lines: list[Line], location: str) -> Intake | list[Refusal]:
+    units: dict[str, int] = {}
+    for line in lines:
+        units[line.article.sku] = units.get(line.article.sku, 0) + line.quantity
+    if max(map(abs, units.values())) > MAX_QUANTITY:
+        return _refuse(lines, Reason.BAD_QUANTITY)
+    reference = f"{NAME}/{invoice.head.invoice}"
+    reasons = dict.fromkeys(line.description for line in lines if line.description)
+    event = StockAdjustmentReported(
+        reference=reference,
+        reason="; ".join(reasons)[:500] or "no reason given",
+        lines={sku: {location: quantity} for sku, quantity in units.items()},
+    )
+    counts = Counts(adjustment_lines=len(lines))
+    when, stream = invoice.head.occurred_at, report_stream("adjustment", reference)
+    return Intake(stream, event, when, reference, invoice.causation_id, lines, counts)
+
+
+def _order(invoice: _Invoice, goods: list[Line], charges: list[Line]) -> Intake | list[Refusal]:
+    lines = goods + charges
+    if not goods:
+        return _refuse(lines, Reason.NO_GOODS)
+    merged = _merge(goods)
+    billed = [_charge(line) for line in charges]
+    total = sum(line_total_minor(one["quantity"], one["unit_price"], _MINOR_DIGITS) for one in merged)
+    total += sum(one["amount_minor"] for one in billed)
+    if not 0 <= total <= MAX_AMOUNT_MINOR:
+        return _refuse(lines, Reason.NEGATIVE_TOTAL if total < 0 else Reason.AMOUNT_TOO_LARGE)
+    head = invoice.head
+    order_id = OrderKey(NAME, invoice.head.invoice).order_id
+    placed = OrderPlaced.model_validate(
+        {
+            "order_id": order_id,
+            "channel": NAME,
+            "number": invoice.head.invoice,
+            "currency": CURRENCY,
+            "country": head.country,
+            "lines": merged,
+            "charges": billed,
+            "total_minor": total,
+            "payment_token": PAYMENT_TOKEN,
+            "customer": head.customer or None,
+        }
+    )
+    counts = Counts(
+        goods_lines=len(goods),
+        charge_lines=len(charges),
+        units=sum(line.quantity for line in goods),
+        gross_micros=sum(line.quantity * line.price.micros for line in lines),
+    )
+    stream = order_stream(order_id)
+    return Intake(stream, placed, head.occurred_at, order_id, invoice.causation_id, lines, counts)
+
+
+def _merge(goods: Sequence[Line]) -> list[dict[str, Any]]:
+    """Order lines: what has the same SKU and price adds up, under the first line's description."""
+    merged: list[dict[str, Any]] = []
+    known: dict[tuple[str, str], dict[str, Any]] = {}
+    for line in goods:
+        key = (line.article.sku, line.price.text)
+        same = known.get(key)
+        if same is not None and same["quantity"] + line.quantity <= MAX_QUANTITY:
+            same["quantity"] += line.quantity
+            continue
+        known[key] = {
+            "sku": key[0],
+            "quantity": line.quantity,
+            "unit_price": key[1],
+            "description": line.description,
+        }
+        merged.append(known[key])
+    return merged
+
+
+def _charge(line: Line) -> dict[str, Any]:
+    """A charge has no quantity and no code of its own: its description keeps both where they say something."""
+    words = [line.article.sku] if line.article.charge in {"non_stock", "gift_voucher"} else []
+    words.append(line.description)
+    if line.quantity != 1:
+        words.append(f"({line.quantity} x {line.price.text})")
+    return {
+        "kind": line.article.charge,
+        "amount_minor": line_total_minor(line.quantity, line.price.text, _MINOR_DIGITS),
+        "description": " ".join(words)[:200],
+    }
+
+
+def _refuse(lines: Sequence[Line], reason: Reason) -> list[Refusal]:
+    return [Refusal(line.line, line.offset, line.size, reason) for line in lines]

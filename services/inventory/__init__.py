@@ -1,0 +1,1 @@
+"""The inventory service: keeps the stock ledger, promises goods to orders, never more than there are."""

@@ -1,0 +1,202 @@
+"""The rules of stock: what is promised is there, all lines of an order or none, and the oldest waits the least."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from events.base import Event, Postings
+from events.inventory import (
+    LowStockCleared,
+    LowStockReached,
+    LowStockThresholdSet,
+    StockAdjusted,
+    StockAllocated,
+    StockBackordered,
+    StockExpected,
+    StockReceived,
+    StockRejected,
+    StockReleased,
+    StockReservationEnded,
+    StockReservationRefused,
+    StockReserved,
+    StockShipped,
+)
+from services.inventory.allocation import allocate, shortage
+from services.inventory.commands import (
+    AdjustStock,
+    AllocateStock,
+    EndReservation,
+    ExpectStock,
+    ReceiveStock,
+    ReleaseStock,
+    ReserveStock,
+    SetLowStockThresholds,
+    ShipStock,
+    StockCommand,
+)
+from services.inventory.state import Bin, StockEvent, StockState, evolve
+from services.runtime.decider import Decider
+
+
+def decide(command: StockCommand, state: StockState) -> list[Event]:
+    match command:
+        case AllocateStock():
+            return _allocate(command, state)
+        case ShipStock():
+            return _ship(command, state)
+        case ReceiveStock(reference, lines):
+            expected = _expected_part(lines, state)
+            return _and_serve(state, [StockReceived(reference=reference, lines=lines, expected=expected)], lines)
+        case ReleaseStock(order_id):
+            lines = state.allocations.get(order_id, {})
+            return _and_serve(state, [StockReleased(order_id=order_id, lines=lines)], lines)
+        case AdjustStock():
+            adjusted = _adjust(command, state)
+            return _and_serve(state, [adjusted], {**adjusted.added, **adjusted.removed})
+        case ExpectStock(reference, lines):
+            return [StockExpected(reference=reference, lines=lines)]
+        case ReserveStock():
+            return _reserve(command, state)
+        case EndReservation(reservation_id, expired):
+            return _end_reservation(reservation_id, expired, state)
+        case SetLowStockThresholds(thresholds):
+            set_ = LowStockThresholdSet(thresholds=thresholds)
+            return [set_, *_low_stock(state, evolve(state, set_), thresholds)]
+        case _:
+            assert_never(command)
+
+
+# --- promising -----------------------------------------------------------------------------------------------------
+
+
+def _allocate(command: AllocateStock, state: StockState) -> list[Event]:
+    order_id, lines, reservation_id = command
+    if order_id in state.allocations or order_id in state.backorders:
+        return []
+    unknown = [sku for sku in lines if sku not in state.bins]
+    if unknown:
+        return [StockRejected(order_id=order_id, unknown=unknown)]
+    events: list[StockEvent] = []
+    if reservation_id is not None and reservation_id in state.reservations:
+        held = state.reservations[reservation_id]
+        events.append(StockReservationEnded(reservation_id=reservation_id, lines=held, expired=False))
+    free = _fold(state, events)
+    missing = shortage(lines, free.bins)
+    if missing:
+        events.append(StockBackordered(order_id=order_id, lines=lines, missing=missing))
+    else:
+        events.append(StockAllocated(order_id=order_id, lines=allocate(lines, free.bins)))
+    return [*events, *_low_stock(state, _fold(free, events[-1:]), lines)]
+
+
+def _ship(command: ShipStock, state: StockState) -> list[Event]:
+    promised = state.allocations.get(command.order_id)
+    if promised is None:
+        return []
+    return [StockShipped(order_id=command.order_id, lines=command.lines)]
+
+
+def _reserve(command: ReserveStock, state: StockState) -> list[Event]:
+    reservation_id, lines, expires_at = command
+    if reservation_id in state.reservations:
+        return []
+    known = {sku: wanted for sku, wanted in lines.items() if sku in state.bins}
+    missing = {**{sku: lines[sku] for sku in lines.keys() - known.keys()}, **shortage(known, state.bins)}
+    if missing:
+        return [StockReservationRefused(reservation_id=reservation_id, missing=missing)]
+    postings = allocate(lines, state.bins)
+    reserved = StockReserved(reservation_id=reservation_id, lines=postings, expires_at=expires_at)
+    return [reserved, *_low_stock(state, evolve(state, reserved), lines)]
+
+
+def _end_reservation(reservation_id: str, expired: bool, state: StockState) -> list[Event]:
+    if reservation_id not in state.reservations:
+        return []
+    lines = state.reservations[reservation_id]
+    ended = StockReservationEnded(reservation_id=reservation_id, lines=lines, expired=expired)
+    return _and_serve(state, [ended], lines)
+
+
+# --- counting ------------------------------------------------------------------------------------------------------
+
+
+def _expected_part(lines: Postings, state: StockState) -> Postings:
+    """The part of a receipt that had been announced."""
+    expected: Postings = {}
+    for sku, by_location in lines.items():
+        bins = state.bins.get(sku, {})
+        for location, quantity in by_location.items():
+            known = min(quantity, bins.get(location, Bin()).incoming)
+            if known > 0:
+                expected.setdefault(sku, {})[location] = known
+    return expected
+
+
+def _adjust(command: AdjustStock, state: StockState) -> StockAdjusted:
+    """Units that are promised cannot be written off: the part that is free is booked, the rest is reported back."""
+    added: Postings = {}
+    removed: Postings = {}
+    refused: Postings = {}
+    for sku, by_location in command.lines.items():
+        bins = state.bins.get(sku, {})
+        for location, units in by_location.items():
+            free = max(0, bins.get(location, Bin()).available)
+            _note(added, sku, location, units)
+            _note(removed, sku, location, min(-units, free))
+            _note(refused, sku, location, -units - free)
+    return StockAdjusted(
+        reference=command.reference, reason=command.reason, added=added, removed=removed, refused=refused
+    )
+
+
+def _note(postings: Postings, sku: str, location: str, units: int) -> None:
+    if units > 0:
+        postings.setdefault(sku, {})[location] = units
+
+
+# --- what follows from new balances --------------------------------------------------------------------------------
+
+
+def _and_serve(state: StockState, events: list[StockEvent], touched: Iterable[str]) -> list[Event]:
+    """The events, and what becomes possible with the goods they set free: orders that wait, the oldest first."""
+    touched = set(touched)
+    after = _fold(state, events)
+    waiting = {order_id for sku in touched for order_id in after.waiting.get(sku, ())}
+    for order_id in sorted(waiting, key=lambda one: after.backorders[one].since):
+        lines = after.backorders[order_id].lines
+        if not shortage(lines, after.bins):
+            served = StockAllocated(order_id=order_id, lines=allocate(lines, after.bins))
+            events = [*events, served]
+            after = evolve(after, served)
+            touched |= lines.keys()
+    return [*events, *_low_stock(state, after, touched)]
+
+
+def _fold(state: StockState, events: Iterable[StockEvent]) -> StockState:
+    for event in events:
+        state = evolve(state, event)
+    return state
+
+
+def _low_stock(before: StockState, after: StockState, touched: Iterable[str]) -> list[Event]:
+    """Each SKU is reported once when it falls to its threshold, and once when it is above it again."""
+    reached: dict[str, int] = {}
+    cleared: dict[str, int] = {}
+    low, bins = before.low, after.bins
+    for sku in touched:
+        if sku not in bins:
+            continue
+        available = after.available(sku)
+        is_low = available <= after.threshold(sku)
+        if is_low is not (sku in low):
+            (reached if is_low else cleared)[sku] = max(0, available)
+    events: list[Event] = []
+    if reached:
+        events.append(LowStockReached(available=dict(sorted(reached.items()))))
+    if cleared:
+        events.append(LowStockCleared(available=dict(sorted(cleared.items()))))
+    return events
+
+
+DECIDER: Decider[StockCommand, StockState] = Decider(StockState(), decide, evolve)

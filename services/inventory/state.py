@@ -1,0 +1,224 @@
+"""The stock ledger's balances, and how each entry changes them.
+
+Balances are persistent maps: a new state shares everything it did not change with the old one, so that a batch of
+decisions can be thrown away at no cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, assert_never
+
+from immutables import Map
+
+from events.base import Postings, Quantities
+from events.inventory import (
+    LowStockCleared,
+    LowStockReached,
+    LowStockThresholdSet,
+    StockAdjusted,
+    StockAllocated,
+    StockBackordered,
+    StockExpected,
+    StockReceived,
+    StockRejected,
+    StockReleased,
+    StockReservationEnded,
+    StockReservationRefused,
+    StockReserved,
+    StockShipped,
+)
+
+StockEvent = (
+    StockAllocated
+    | StockShipped
+    | StockReceived
+    | StockExpected
+    | StockAdjusted
+    | StockBackordered
+    | StockRejected
+    | StockReleased
+    | StockReserved
+    | StockReservationRefused
+    | StockReservationEnded
+    | LowStockReached
+    | LowStockCleared
+    | LowStockThresholdSet
+)
+
+# A shop that says nothing wants to know when ten are left.
+DEFAULT_LOW_STOCK_THRESHOLD = 10
+
+
+class Bin(NamedTuple):
+    """Units of one SKU at one location. allocated + reserved never exceed on_hand."""
+
+    on_hand: int = 0
+    allocated: int = 0
+    reserved: int = 0
+    incoming: int = 0
+
+    @property
+    def available(self) -> int:
+        return self.on_hand - self.allocated - self.reserved
+
+
+Bins = dict[str, Bin]
+"""One SKU's bins by location; never changed in place."""
+
+
+class Waiting(NamedTuple):
+    """A backordered order; `since` orders the queue."""
+
+    since: int
+    lines: Quantities
+
+
+class StockState(NamedTuple):
+    """Everything one stock pool holds.
+
+    bins          SKU -> location -> balances; a SKU that is not in here was never stocked
+    allocations   order id -> what is promised to it and has not left
+    backorders    order id -> what it waits for
+    waiting       SKU -> the backordered orders that want it
+    reservations  reservation id -> what it holds
+    thresholds    SKU -> the number of available units that counts as low
+    low           the SKUs that were reported as low
+    """
+
+    bins: Map[str, Bins] = Map()  # noqa: RUF012  # immutable
+    allocations: Map[str, Postings] = Map()  # noqa: RUF012
+    backorders: Map[str, Waiting] = Map()  # noqa: RUF012
+    waiting: Map[str, frozenset[str]] = Map()  # noqa: RUF012
+    reservations: Map[str, Postings] = Map()  # noqa: RUF012
+    thresholds: Map[str, int] = Map()  # noqa: RUF012
+    low: Map[str, bool] = Map()  # noqa: RUF012
+    backordered_ever: int = 0
+
+    def available(self, sku: str) -> int:
+        return sum(bin_.on_hand - bin_.allocated - bin_.reserved for bin_ in self.bins[sku].values())
+
+    def threshold(self, sku: str) -> int:
+        return self.thresholds.get(sku, DEFAULT_LOW_STOCK_THRESHOLD)
+
+
+def evolve(state: StockState, event: StockEvent) -> StockState:
+    match event:
+        case StockAllocated():
+            bins = post(state.bins, event.lines, allocated=1)
+            served = _no_longer_waiting(state, event.order_id)
+            return served._replace(bins=bins, allocations=state.allocations.set(event.order_id, event.lines))
+        case StockShipped():
+            bins = post(state.bins, event.lines, on_hand=-1, allocated=-1)
+            return state._replace(bins=bins, allocations=_less(state.allocations, event.order_id, event.lines))
+        case StockReceived():
+            bins = post(post(state.bins, event.lines, on_hand=1), event.expected, incoming=-1)
+            return state._replace(bins=bins)
+        case StockExpected():
+            return state._replace(bins=post(state.bins, event.lines, incoming=1))
+        case StockAdjusted():
+            bins = post(post(state.bins, event.added, on_hand=1), event.removed, on_hand=-1)
+            return state._replace(bins=bins)
+        case StockBackordered():
+            return _wait(state, event)
+        case StockReleased():
+            bins = post(state.bins, event.lines, allocated=-1)
+            released = _no_longer_waiting(state, event.order_id)
+            return released._replace(bins=bins, allocations=_less(state.allocations, event.order_id, event.lines))
+        case StockReserved():
+            reservations = state.reservations.set(event.reservation_id, event.lines)
+            return state._replace(bins=post(state.bins, event.lines, reserved=1), reservations=reservations)
+        case StockReservationEnded():
+            bins = post(state.bins, event.lines, reserved=-1)
+            return state._replace(bins=bins, reservations=_without(state.reservations, event.reservation_id))
+        case LowStockReached():
+            return state._replace(low=state.low.update({sku: True for sku in event.available}))
+        case LowStockCleared():
+            low = state.low.mutate()
+            for sku in event.available:
+                low.pop(sku, None)
+            return state._replace(low=low.finish())
+        case LowStockThresholdSet():
+            return state._replace(thresholds=state.thresholds.update(event.thresholds))
+        case StockRejected() | StockReservationRefused():
+            return state
+        case _:
+            assert_never(event)
+
+
+def post(
+    bins: Map[str, Bins],
+    postings: Postings,
+    *,
+    on_hand: int = 0,
+    allocated: int = 0,
+    reserved: int = 0,
+    incoming: int = 0,
+) -> Map[str, Bins]:
+    """The bins after posting these units; each factor (-1, 0, 1) says what the posting does to that balance."""
+    if not postings:
+        return bins
+    changed = bins.mutate()
+    for sku, by_location in postings.items():
+        row = dict(changed.get(sku, {}))
+        for location, quantity in by_location.items():
+            had = row.get(location) or Bin()
+            row[location] = Bin(
+                had.on_hand + on_hand * quantity,
+                had.allocated + allocated * quantity,
+                had.reserved + reserved * quantity,
+                had.incoming + incoming * quantity,
+            )
+        changed[sku] = row
+    return changed.finish()
+
+
+def _less(allocations: Map[str, Postings], order_id: str, gone: Postings) -> Map[str, Postings]:
+    """The promises after these units left or were given back."""
+    promised = allocations.get(order_id)
+    if promised is None or promised == gone:
+        return _without(allocations, order_id)
+    left = {
+        sku: remaining
+        for sku, by_location in promised.items()
+        if (remaining := _minus(by_location, gone.get(sku, {})))
+    }
+    return allocations.set(order_id, left) if left else _without(allocations, order_id)
+
+
+def _minus(units: dict[str, int], gone: dict[str, int]) -> dict[str, int]:
+    return {place: left for place, n in units.items() if (left := n - gone.get(place, 0)) > 0}
+
+
+def _without(mapping: Map[str, Postings], key: str) -> Map[str, Postings]:
+    return mapping.delete(key) if key in mapping else mapping
+
+
+def _wait(state: StockState, event: StockBackordered) -> StockState:
+    since = state.backordered_ever + 1
+    backorders = state.backorders.set(event.order_id, Waiting(since, event.lines))
+    waiting = state.waiting.update(
+        {sku: state.waiting.get(sku, frozenset()) | {event.order_id} for sku in event.lines}
+    )
+    return state._replace(backorders=backorders, waiting=waiting, backordered_ever=since)
+
+
+def _no_longer_waiting(state: StockState, order_id: str) -> StockState:
+    waited = state.backorders.get(order_id)
+    if waited is None:
+        return state
+    waiting = _strike(state.waiting, waited.lines, order_id)
+    return state._replace(backorders=state.backorders.delete(order_id), waiting=waiting)
+
+
+def _strike(
+    waiting: Map[str, frozenset[str]], skus: Iterable[str], order_id: str
+) -> Map[str, frozenset[str]]:
+    changed = waiting.mutate()
+    for sku in skus:
+        others = changed.get(sku, frozenset()) - {order_id}
+        if others:
+            changed[sku] = others
+        elif sku in changed:
+            del changed[sku]
+    return changed.finish()

@@ -1,0 +1,242 @@
+"""What the order service remembers of one order, and how each event changes it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import StrEnum
+from typing import NamedTuple, assert_never
+
+from events.base import Address, Postings, Quantities
+from events.order import (
+    AllocationReleaseRequested,
+    AllocationRequested,
+    FulfillmentCancelRequested,
+    FulfillmentRequested,
+    Hold,
+    OrderAccepted,
+    OrderCancellationRefused,
+    OrderCancellationRequested,
+    OrderCancelled,
+    OrderCompleted,
+    OrderConfirmed,
+    OrderCorrected,
+    OrderCorrectionRefused,
+    OrderExpired,
+    OrderFulfillmentStopped,
+    OrderHeld,
+    OrderHoldReleased,
+    OrderIntakeConflicted,
+    OrderLinesShipped,
+    OrderPlaced,
+    OrderRejected,
+    PaymentCaptureRequested,
+    PaymentRequested,
+    PaymentVoidRequested,
+)
+
+OrderEvent = (
+    OrderPlaced
+    | OrderIntakeConflicted
+    | OrderAccepted
+    | OrderRejected
+    | OrderHeld
+    | OrderHoldReleased
+    | OrderCorrected
+    | OrderCorrectionRefused
+    | PaymentRequested
+    | PaymentCaptureRequested
+    | PaymentVoidRequested
+    | AllocationRequested
+    | AllocationReleaseRequested
+    | OrderConfirmed
+    | FulfillmentRequested
+    | FulfillmentCancelRequested
+    | OrderFulfillmentStopped
+    | OrderLinesShipped
+    | OrderCompleted
+    | OrderCancellationRequested
+    | OrderCancellationRefused
+    | OrderCancelled
+    | OrderExpired
+)
+
+
+class Status(StrEnum):
+    """The order's own axis. UNKNOWN: nothing was placed under this id."""
+
+    UNKNOWN = "unknown"
+    PLACED = "placed"
+    ACCEPTED = "accepted"
+    CONFIRMED = "confirmed"
+    COMPLETED = "completed"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+CLOSED = frozenset({Status.COMPLETED, Status.REJECTED, Status.CANCELLED, Status.EXPIRED})
+
+
+class Money(StrEnum):
+    """How far payment has got, as the order knows it."""
+
+    NONE = "none"
+    REQUESTED = "requested"
+    DECLINED = "declined"
+    AUTHORIZED = "authorized"
+    CAPTURING = "capturing"
+    CAPTURE_FAILED = "capture_failed"
+    CAPTURED = "captured"
+    UNDOING = "undoing"
+
+
+class Goods(StrEnum):
+    """How far allocation has got, as the order knows it."""
+
+    NONE = "none"
+    REQUESTED = "requested"
+    ALLOCATED = "allocated"
+    RELEASING = "releasing"
+
+
+class Part(StrEnum):
+    """How far one location's part has got, as the order knows it."""
+
+    REQUESTED = "requested"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    SHIPPED = "shipped"
+
+
+class Sending(NamedTuple):
+    """One location's part of the order."""
+
+    location: str
+    lines: Quantities
+    part: Part
+
+
+class OrderState(NamedTuple):
+    """One order. `reviewed`: validation has spoken. `cancelling`: the reason, while a cancellation is under way."""
+
+    order_id: str = ""
+    status: Status = Status.UNKNOWN
+    reviewed: bool = False
+    holds: frozenset[Hold] = frozenset()
+    cancelling: str | None = None
+    amount_minor: int = 0
+    currency: str = ""
+    payment_token: str = ""
+    country: str = ""
+    address_on_file: bool = False
+    lines: Quantities = {}  # noqa: RUF012  # never changed in place
+    reservation_id: str | None = None
+    money: Money = Money.NONE
+    goods: Goods = Goods.NONE
+    allocated: Postings = {}  # noqa: RUF012
+    sendings: dict[str, Sending] = {}  # noqa: RUF012
+
+    @property
+    def closed(self) -> bool:
+        return self.status in CLOSED
+
+    def is_shipped(self, fulfillment_id: str) -> bool:
+        sending = self.sendings.get(fulfillment_id)
+        return sending is not None and sending.part is Part.SHIPPED
+
+    @property
+    def wanted(self) -> list[Sending]:
+        """The parts that shall be sent: all but those that were stopped."""
+        return [sending for sending in self.sendings.values() if sending.part is not Part.STOPPED]
+
+
+def evolve(state: OrderState, event: OrderEvent) -> OrderState:
+    match event:
+        case OrderPlaced():
+            return _placed(event)
+        case OrderAccepted():
+            return state._replace(status=Status.ACCEPTED, reviewed=True)
+        case PaymentRequested():
+            return state._replace(money=Money.REQUESTED, payment_token=event.payment_token)
+        case AllocationRequested():
+            # Goods are asked for once the money is promised, or there is none to promise.
+            money = Money.AUTHORIZED if state.money is Money.REQUESTED else state.money
+            return state._replace(goods=Goods.REQUESTED, money=money)
+        case OrderConfirmed():
+            return state._replace(status=Status.CONFIRMED, goods=Goods.ALLOCATED, allocated=event.lines)
+        case FulfillmentRequested():
+            return _part(state, event.fulfillment_id, Sending(event.location, event.lines, Part.REQUESTED))
+        case OrderLinesShipped():
+            return _moved(state, event.fulfillment_id, Part.SHIPPED)
+        case PaymentCaptureRequested():
+            return state._replace(money=Money.CAPTURING)
+        case OrderCompleted():
+            return state._replace(status=Status.COMPLETED, money=Money.CAPTURED)
+        case OrderHeld():
+            return _held(state, event.hold)
+        case OrderHoldReleased():
+            return state._replace(holds=state.holds - {event.hold})
+        case OrderCancellationRequested():
+            return state._replace(cancelling=event.reason)
+        case OrderCancellationRefused():
+            return state._replace(cancelling=None)
+        case FulfillmentCancelRequested():
+            return _moved(state, event.fulfillment_id, Part.STOPPING)
+        case OrderFulfillmentStopped():
+            return _moved(state, event.fulfillment_id, Part.STOPPED)
+        case AllocationReleaseRequested():
+            return state._replace(goods=Goods.RELEASING)
+        case PaymentVoidRequested():
+            goods = Goods.NONE if state.goods is Goods.RELEASING else state.goods
+            return state._replace(money=Money.UNDOING, goods=goods)
+        case OrderCancelled():
+            return state._replace(status=Status.CANCELLED, cancelling=None, holds=frozenset())
+        case OrderRejected():
+            return state._replace(status=Status.REJECTED, reviewed=True, holds=frozenset())
+        case OrderExpired():
+            return state._replace(status=Status.EXPIRED, holds=frozenset())
+        case OrderCorrected():
+            return state if event.ship_to is None else _readdressed(state, event.ship_to)
+        case OrderIntakeConflicted() | OrderCorrectionRefused():
+            return state
+        case _:
+            assert_never(event)
+
+
+def _placed(event: OrderPlaced) -> OrderState:
+    lines: Counter[str] = Counter()
+    for line in event.lines:
+        lines[line.sku] += line.quantity
+    return OrderState(
+        order_id=event.order_id,
+        status=Status.PLACED,
+        amount_minor=event.total_minor,
+        currency=event.currency,
+        payment_token=event.payment_token,
+        lines=dict(lines),
+        reservation_id=event.reservation_id,
+        country=event.country,
+        address_on_file=event.ship_to is None,
+    )
+
+
+def _readdressed(state: OrderState, ship_to: Address) -> OrderState:
+    return state._replace(country=ship_to.country, address_on_file=False)
+
+
+def _held(state: OrderState, hold: Hold) -> OrderState:
+    held = state._replace(holds=state.holds | {hold})
+    if hold is Hold.ADDRESS:
+        return held._replace(reviewed=True)
+    if hold is Hold.PAYMENT:
+        failed = {Money.REQUESTED: Money.DECLINED, Money.CAPTURING: Money.CAPTURE_FAILED}
+        return held._replace(money=failed.get(state.money, state.money))
+    return held
+
+
+def _part(state: OrderState, fulfillment_id: str, sending: Sending) -> OrderState:
+    return state._replace(sendings={**state.sendings, fulfillment_id: sending})
+
+
+def _moved(state: OrderState, fulfillment_id: str, part: Part) -> OrderState:
+    return _part(state, fulfillment_id, state.sendings[fulfillment_id]._replace(part=part))

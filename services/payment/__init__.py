@@ -1,0 +1,1 @@
+"""The payment service: authorizes, captures, voids and refunds, each at most once for one request."""

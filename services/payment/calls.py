@@ -1,0 +1,216 @@
+"""From a payment intent to a call to the provider, and from its answer to a command."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from events.base import WALL_CLOCK, Recorded
+from events.payment import (
+    CaptureInitiated,
+    PaymentInitiated,
+    PaymentInquiryInitiated,
+    PaymentOperation,
+    RefundInitiated,
+    VoidInitiated,
+    payment_stream,
+)
+from services.payment import commands as say
+from services.payment.provider import (
+    KEY_LIFETIME,
+    ActionRequired,
+    Authorized,
+    Captured,
+    Declined,
+    Payment,
+    PaymentProvider,
+    ProviderTimeout,
+    ProviderUnavailable,
+    Refunded,
+    Refused,
+    Voided,
+)
+from services.payment.provider import PaymentState as AtProvider
+from services.payment.state import PaymentState
+from services.runtime.decider import Directive
+from services.runtime.worker import Now
+
+INTENTS = frozenset({PaymentInitiated, CaptureInitiated, VoidInitiated, RefundInitiated, PaymentInquiryInitiated})
+
+# The provider forgets a key after KEY_LIFETIME. Half of it leaves room for clocks that disagree.
+_SAFE_TO_RESEND = KEY_LIFETIME / 2
+_FIRST_PAUSE_S = 5.0
+_LONGEST_PAUSE_S = 3_600.0
+
+Operation = PaymentOperation
+
+
+def is_open(state: object, intent: Recorded) -> bool:
+    """Whether the payment still waits for the outcome of this very intent."""
+    assert isinstance(state, PaymentState)
+    return state.asking and state.intent_version == intent.version
+
+
+class PaymentCalls:
+    """Carries out payment intents against a provider. Every way a call can end is a command."""
+
+    def __init__(self, provider: PaymentProvider, *, now: Now, timeout_s: float, action_ttl: timedelta) -> None:
+        """`timeout_s` bounds one call; `action_ttl` is how long a buyer may take to act."""
+        self._provider = provider
+        self._now = now
+        self._timeout_s = timeout_s
+        self._action_ttl = action_ttl
+
+    async def __call__(self, intent: Recorded) -> Directive:
+        inquiry = self._inquiry(intent)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                command = await self._carry_out(intent, inquiry)
+        except (ProviderTimeout, ProviderUnavailable, TimeoutError):
+            pause_s = min(_FIRST_PAUSE_S * 2 ** min(inquiry.attempt, 20), _LONGEST_PAUSE_S)
+            command = say.RecordUnknown(inquiry.operation, self._now() + timedelta(seconds=pause_s))
+        return Directive(payment_stream(inquiry.order_id), command)
+
+    async def _carry_out(self, intent: Recorded, inquiry: PaymentInquiryInitiated) -> say.PaymentCommand:
+        asked_before = isinstance(intent.event, PaymentInquiryInitiated)
+        if asked_before or self._now() - intent.recorded_at > _SAFE_TO_RESEND:
+            known = await self._provider.find(order_ref=inquiry.order_id)
+            settled = self._settled(intent, inquiry, known)
+            if settled is not None:
+                return settled
+        return await self._send(intent, inquiry)
+
+    def _settled(
+        self, intent: Recorded, inquiry: PaymentInquiryInitiated, known: Payment | None
+    ) -> say.PaymentCommand | None:
+        """What the provider's own books say about the operation; None if it has not happened there."""
+        if known is None:
+            return None
+        operation, state = inquiry.operation, known.state
+        if operation is Operation.AUTHORIZE:
+            return self._authorization(intent, inquiry, known)
+        if operation is Operation.CAPTURE and known.captured_minor:
+            return say.RecordCaptured(known.reference, known.captured_minor)
+        if operation is Operation.VOID and state in (AtProvider.VOIDED, AtProvider.EXPIRED, AtProvider.DECLINED):
+            return say.RecordVoided()
+        if operation is Operation.REFUND and known.refunded_minor >= inquiry.amount_minor:
+            return say.RecordRefunded(known.reference, known.refunded_minor)
+        return None
+
+    def _authorization(
+        self, intent: Recorded, inquiry: PaymentInquiryInitiated, known: Payment
+    ) -> say.PaymentCommand | None:
+        match known.state:
+            case AtProvider.AUTHORIZED | AtProvider.CAPTURED:
+                return say.RecordAuthorized(known.reference, known.amount_minor)
+            case AtProvider.REQUIRES_ACTION:
+                return self._action_required(intent, known.reference)
+            case AtProvider.EXPIRED | AtProvider.VOIDED | AtProvider.REFUNDED:
+                return say.RecordDeclined(known.reason or known.state.value)
+            case AtProvider.DECLINED:
+                # A declined payment of an earlier attempt does not answer a later one; sending with its key does.
+                return say.RecordDeclined(known.reason) if known.reference == inquiry.reference else None
+            case _:
+                assert_never(known.state)
+
+    def _action_required(self, intent: Recorded, reference: str) -> say.PaymentCommand:
+        now = self._now() if intent.clock == WALL_CLOCK else intent.occurred_at
+        return say.RecordActionRequired(reference, now + self._action_ttl, now)
+
+    async def _send(self, intent: Recorded, call: PaymentInquiryInitiated) -> say.PaymentCommand:
+        reference = call.reference or ""
+        match call.operation:
+            case Operation.AUTHORIZE:
+                return await self._authorize(intent, call)
+            case Operation.CAPTURE:
+                return _captured(
+                    await self._provider.capture(key=call.key, reference=reference, amount_minor=call.amount_minor)
+                )
+            case Operation.VOID:
+                return _undone(call.operation, await self._provider.void(key=call.key, reference=reference))
+            case Operation.REFUND:
+                answer = await self._provider.refund(
+                    key=call.key, reference=reference, amount_minor=call.amount_minor
+                )
+                return _undone(call.operation, answer)
+            case _:
+                assert_never(call.operation)
+
+    async def _authorize(self, intent: Recorded, call: PaymentInquiryInitiated) -> say.PaymentCommand:
+        answer = await self._provider.authorize(
+            key=call.key,
+            order_ref=call.order_id,
+            amount_minor=call.amount_minor,
+            currency=call.currency,
+            token=call.payment_token,
+        )
+        match answer:
+            case Authorized(reference):
+                return say.RecordAuthorized(reference, call.amount_minor)
+            case Declined(reason):
+                return say.RecordDeclined(reason)
+            case ActionRequired(reference):
+                return self._action_required(intent, reference)
+            case _:
+                assert_never(answer)
+
+    def _inquiry(self, intent: Recorded) -> PaymentInquiryInitiated:
+        """Every intent as one shape: what to do, under which key. The intent's id is the operation's key."""
+        event = intent.event
+        match event:
+            case PaymentInquiryInitiated():
+                return event
+            case PaymentInitiated():
+                return _call(intent, Operation.AUTHORIZE, event.amount_minor, event.currency, event.payment_token)
+            case CaptureInitiated():
+                return _call(intent, Operation.CAPTURE, event.amount_minor, reference=event.reference)
+            case VoidInitiated():
+                return _call(intent, Operation.VOID, 0, reference=event.reference)
+            case RefundInitiated():
+                return _call(intent, Operation.REFUND, event.amount_minor, reference=event.reference)
+            case _:
+                raise TypeError(f"{intent.type} is no payment intent")
+
+
+def _call(
+    intent: Recorded,
+    operation: PaymentOperation,
+    amount_minor: int,
+    currency: str = "",
+    token: str = "",
+    reference: str | None = None,
+) -> PaymentInquiryInitiated:
+    order_id = getattr(intent.event, "order_id")  # noqa: B009  # every intent has one; Event itself does not
+    return PaymentInquiryInitiated.model_construct(
+        order_id=order_id,
+        operation=operation,
+        attempt=0,
+        key=intent.id,
+        amount_minor=amount_minor,
+        currency=currency,
+        payment_token=token,
+        reference=reference,
+    )
+
+
+def _captured(answer: Captured | Refused) -> say.PaymentCommand:
+    match answer:
+        case Captured(reference, amount_minor):
+            return say.RecordCaptured(reference, amount_minor)
+        case Refused(reason):
+            return say.RecordCaptureFailed(reason)
+        case _:
+            assert_never(answer)
+
+
+def _undone(operation: PaymentOperation, answer: Voided | Refunded | Refused) -> say.PaymentCommand:
+    match answer:
+        case Voided():
+            return say.RecordVoided()
+        case Refunded(reference, amount_minor):
+            return say.RecordRefunded(reference, amount_minor)
+        case Refused(reason):
+            return say.RecordUndoFailed(operation, reason)
+        case _:
+            assert_never(answer)

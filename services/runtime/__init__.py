@@ -1,0 +1,1 @@
+"""The worker runtime that the four services share."""

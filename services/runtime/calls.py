@@ -1,0 +1,97 @@
+"""Where calls to the outside run: an asyncio loop in a thread of its own, so that a slow provider holds up nobody.
+
+The core stays synchronous: it hands over awaitables and collects what came of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from events.base import Recorded
+from services.runtime.decider import Directive
+
+Call = Callable[[Recorded], Awaitable[Directive]]
+"""Carries out one intent and says what came of it, as a command. A failure to get an answer is an outcome too."""
+
+
+class Finished(NamedTuple):
+    """An intent whose call is over: the command to decide, or the unexpected error."""
+
+    intent: Recorded
+    directive: Directive | None
+    error: Exception | None
+
+
+class CallLoop:
+    """One thread with one event loop, shared by all effects of a process."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="waybill-calls", daemon=True)
+        self._thread.start()
+
+    def submit(self, start: Callable[[], None]) -> None:
+        self._loop.call_soon_threadsafe(start)
+
+    def close(self) -> None:
+        """Stop the loop. Calls under way are abandoned: their intents are in the log and are taken up at the next start."""
+        self._loop.call_soon_threadsafe(self._cancel_all)
+        self._thread.join(timeout=5)
+        if not self._thread.is_alive():
+            self._loop.close()
+
+    def _cancel_all(self) -> None:
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
+            task.cancel()
+        gathered = asyncio.gather(*tasks, return_exceptions=True)
+        gathered.add_done_callback(lambda _: self._loop.stop())
+
+
+class Lanes:
+    """Runs calls concurrently, at most `lanes` at a time; finished ones wait to be collected.
+
+    A lane is one task that takes call after call, so that a call which answers at once costs no task of its own.
+    """
+
+    def __init__(self, loop: CallLoop, call: Call, *, lanes: int, news: Callable[[], None]) -> None:
+        """`news` is rung, from the loop's thread, when there is something to collect."""
+        self._loop = loop
+        self._call = call
+        self._free = lanes
+        self._news = news
+        self._waiting: deque[Recorded] = deque()
+        self._finished: deque[Finished] = deque()
+
+    def submit(self, intents: list[Recorded]) -> None:
+        self._waiting.extend(intents)
+        self._loop.submit(self._open_lanes)
+
+    def collect(self) -> list[Finished]:
+        """Everything that has finished since the last time, in the order of finishing."""
+        return [self._finished.popleft() for _ in range(len(self._finished))]
+
+    def _open_lanes(self) -> None:
+        for _ in range(min(self._free, len(self._waiting))):
+            self._free -= 1
+            task = asyncio.ensure_future(self._run_lane())
+            task.add_done_callback(self._close_lane)
+
+    def _close_lane(self, _: asyncio.Future[None]) -> None:
+        self._free += 1
+        self._news()
+
+    async def _run_lane(self) -> None:
+        while self._waiting:
+            intent = self._waiting.popleft()
+            try:
+                finished = Finished(intent, await self._call(intent), None)
+            except Exception as error:  # handed to the collector, which parks the intent
+                finished = Finished(intent, None, error)
+            self._finished.append(finished)
+            if self._waiting or not self._free:
+                self._news()

@@ -1,0 +1,28 @@
+"""What every consumer of a process shares, handed over explicitly by the wiring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from events.base import Event
+from events.feed import Feed
+from events.store import EventStore
+from services.runtime.calls import CallLoop
+from services.runtime.settings import Settings
+from services.runtime.worker import Now
+
+
+class Context(NamedTuple):
+    """The surroundings of a service.
+
+    feed   a feed of these event classes; the only thing that differs between embedded and distributed
+    news   rings the engine's bell: something finished outside of its thread
+    """
+
+    store: EventStore
+    settings: Settings
+    now: Now
+    loop: CallLoop
+    news: Callable[[], None]
+    feed: Callable[[frozenset[type[Event]]], Feed]

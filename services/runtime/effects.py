@@ -1,0 +1,168 @@
+"""Effects on the outside world: intent -> call -> outcome.
+
+The intent is an event, its id the idempotency key. The outcome is decided like any other command and appended in a
+transaction of its own. Calls finish in any order, so the tracked position stays before the oldest intent that is still
+open: after a crash it is read again, and whoever already has an outcome is left alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from events.base import Recorded, Tracked
+from events.feed import Feed
+from events.store import AlreadyTracked, EventStore, StoreError, VersionConflict
+from services.runtime import metrics
+from services.runtime.calls import Call, CallLoop, Finished, Lanes
+from services.runtime.decider import Cause, Directive, caused_by
+from services.runtime.desk import Batch, Desk
+from services.runtime.parking import Parked, Parking
+from services.runtime.worker import Now
+
+IsOpen = Callable[[object, Recorded], bool]
+"""Whether the stream's state still waits for the outcome of this intent."""
+
+
+class Effects:
+    """Consumes intents and carries them out."""
+
+    # Enough to keep `lanes` busy between two steps; bounds what a crash has to ask about again.
+    MAX_OPEN = 1_000
+
+    def __init__(
+        self, name: str, *, store: EventStore, feed: Feed, desk: Desk, call: Call, is_open: IsOpen,
+        loop: CallLoop, now: Now, news: Callable[[], None], lanes: int = 64,
+    ) -> None:  # fmt: skip
+        self.name = name
+        self.position = store.tracked_position(name)
+        self.parking = Parking(store, name)
+        self._tracked = self.position
+        self._store = store
+        self._feed = feed
+        self._desk = desk
+        self._call = call
+        self._is_open = is_open
+        self._now = now
+        self._open: dict[int, Recorded] = {}
+        self._unrecorded: list[Finished] = []
+        self._lanes = Lanes(loop, call, lanes=lanes, news=news)
+
+    @property
+    def busy(self) -> int:
+        """Intents whose outcome is not in the log yet."""
+        return len(self._open)
+
+    def step(self) -> int:
+        """Start new calls and record finished ones; how many of both."""
+        return self._start() + self._record()
+
+    def _start(self) -> int:
+        room = self.MAX_OPEN - len(self._open)
+        if room <= 0:
+            return 0
+        page = self._feed.read(self.position, room)
+        self._desk.load(recorded.stream for recorded in page.events)
+        intents = [recorded for recorded in page.events if self._wanted(recorded)]
+        self._open.update((recorded.position, recorded) for recorded in intents)
+        self.position = page.reached
+        if intents:
+            metrics.effect_calls.labels(self.name).inc(len(intents))
+            self._lanes.submit(intents)
+        return len(page.events)
+
+    def _wanted(self, recorded: Recorded) -> bool:
+        return self._is_open(self._desk.state(recorded.stream), recorded) and not self.parking.has(recorded.position)
+
+    def _record(self) -> int:
+        finished = self._unrecorded + self._lanes.collect()
+        if not finished:
+            return 0
+        # Kept until the store has them: a store that is away for a while must not lose an answer.
+        self._unrecorded = finished
+        failed = [one for one in finished if one.error is not None]
+        self._commit([one for one in finished if one.error is None])
+        for one in failed:
+            self._park(one.intent, f"{type(one.error).__name__}: {one.error}")
+        self._unrecorded = []
+        return len(finished)
+
+    def _commit(self, finished: list[Finished]) -> None:
+        if not finished:
+            return
+        try:
+            self._commit_with_retries(finished)
+        except StoreError:
+            raise
+        except Exception as error:
+            if len(finished) == 1:
+                self._park(finished[0].intent, f"{type(error).__name__}: {error}")
+                return
+            middle = len(finished) // 2
+            self._commit(finished[:middle])
+            self._commit(finished[middle:])
+
+    def _commit_with_retries(self, finished: list[Finished], attempts: int = 10) -> None:
+        for attempt in range(1, attempts + 1):
+            batch = self._desk.batch()
+            try:
+                self._decide(batch, finished)
+                self._close(batch, [one.intent.position for one in finished])
+                return
+            except VersionConflict:
+                metrics.conflicts.labels(self.name).inc()
+                if attempt == attempts:
+                    raise
+                self._desk.refresh(batch.touched())
+
+    def _decide(self, batch: Batch, finished: list[Finished]) -> None:
+        now = self._now()
+        self._desk.load(one.directive.stream for one in finished if one.directive)
+        for one in finished:
+            assert one.directive is not None
+            batch.decide(one.directive, caused_by(one.intent, self.name, now))
+
+    def _close(self, batch: Batch, positions: list[int]) -> None:
+        tracked = self._advance(set(positions))
+        try:
+            batch.commit(tracked=tracked)
+        except AlreadyTracked:
+            # Another process of our name is further on; the outcomes stand by themselves, fenced by their streams.
+            batch.commit()
+        for position in positions:
+            self._open.pop(position, None)
+        if tracked:
+            self._tracked = tracked.position
+        metrics.batch_events.labels(self.name).observe(batch.size)
+
+    def _advance(self, closing: set[int]) -> Tracked | None:
+        still_open = [position for position in self._open if position not in closing]
+        watermark = min(still_open) - 1 if still_open else self.position
+        return Tracked(self.name, watermark) if watermark > self._tracked else None
+
+    # --- parking ---------------------------------------------------------------------------------------------------
+
+    def _park(self, intent: Recorded, reason: str) -> None:
+        """An intent whose call or outcome failed in an unforeseen way: kept, shown, and asked about no more."""
+        metrics.effect_failures.labels(self.name).inc()
+        cause = Cause(self._now(), intent.correlation_id, intent.id, self.name)
+        write = self.parking.write([self.parking.parked(intent, reason)], cause)
+        self._store.append([write], tracked=self._advance({intent.position}))
+        self._open.pop(intent.position, None)
+        self.parking.refresh()
+        metrics.parked.labels(self.name).inc()
+
+    def replay_parked(self, stream: str | None = None) -> list[Parked]:
+        """Call again for parked intents and record what comes of it. Returns those that have an outcome now."""
+        return self.parking.replay(self._call_again, self._cause_of, stream)
+
+    def _call_again(self, intent: Recorded) -> Batch:
+        batch = self._desk.batch()
+        batch.decide(asyncio.run(self._answer(intent)), self._cause_of(intent))
+        return batch
+
+    async def _answer(self, intent: Recorded) -> Directive:
+        return await self._call(intent)
+
+    def _cause_of(self, recorded: Recorded) -> Cause:
+        return caused_by(recorded, self.name, self._now())

@@ -1,0 +1,139 @@
+"""Deadlines: what shall be asked of a stream when a time has come.
+
+Time is data. A deadline is on an event already; the timekeeper remembers it and issues an ordinary command when it is
+due, which the decider answers with [] if it no longer matters. Whose time counts is the event's `clock`: today's for
+the wall clock, the newest order's for an imported history, so that importing last year expires nothing today.
+
+Nothing of its own is stored: the tracked position stays before the oldest open deadline, and a restart reads on there.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from events.base import WALL_CLOCK, Event, Recorded, Tracked
+from events.feed import Feed
+from events.order import OrderPlaced
+from events.store import AlreadyTracked, EventStore, VersionConflict
+from services.runtime.decider import Cause, Directive
+from services.runtime.desk import Desk
+from services.runtime.parking import Parking
+from services.runtime.worker import Now
+
+
+class Deadline(NamedTuple):
+    """At `due_at`, ask this. The command is built with the time at which it is issued.
+
+    `clock` None: the event's own. What concerns the world of today (asking a provider again) names the wall clock.
+    """
+
+    due_at: datetime
+    directive: Callable[[datetime], Directive]
+    clock: str | None = None
+
+
+SetsDeadlines = dict[type[Event], Callable[[Recorded], Iterable[Deadline]]]
+
+
+class _Pending(NamedTuple):
+    due_at: datetime
+    position: int
+    nth: int
+    source: Recorded
+    deadline: Deadline
+
+
+class Timekeeper:
+    """Keeps one service's deadlines."""
+
+    BATCH = 500
+
+    def __init__(
+        self, name: str, *, store: EventStore, feed: Feed, desk: Desk, sets_deadlines: SetsDeadlines, now: Now
+    ) -> None:  # fmt: skip
+        """The feed must also carry `OrderPlaced`: it moves the clocks of imported histories."""
+        self.name = name
+        self.position = store.tracked_position(name)
+        self.parking = Parking(store, name)
+        self._tracked = self.position
+        self._store = store
+        self._feed = feed
+        self._desk = desk
+        self._sets_deadlines = sets_deadlines
+        self._now = now
+        self._clocks: dict[str, datetime] = {}
+        self._pending: dict[str, list[_Pending]] = {}
+
+    def step(self) -> int:
+        """Take note of new deadlines and issue what is due; how many of both."""
+        noted = self._note()
+        issued = self._issue_due()
+        if issued or self._store_is_far_ahead():
+            self._track()
+        return noted + issued
+
+    def next_due_s(self) -> float | None:
+        """Seconds until the next deadline on the wall clock; None if there is none."""
+        pending = self._pending.get(WALL_CLOCK)
+        return max(0.0, (pending[0].due_at - self._now()).total_seconds()) if pending else None
+
+    def _note(self) -> int:
+        page = self._feed.read(self.position, self.BATCH)
+        for recorded in page.events:
+            if isinstance(recorded.event, OrderPlaced) and recorded.clock != WALL_CLOCK:
+                self._clocks[recorded.clock] = max(
+                    recorded.occurred_at, self._clocks.get(recorded.clock, recorded.occurred_at)
+                )
+            for nth, deadline in enumerate(self._deadlines(recorded)):
+                heap = self._pending.setdefault(deadline.clock or recorded.clock, [])
+                heapq.heappush(heap, _Pending(deadline.due_at, recorded.position, nth, recorded, deadline))
+        self.position = page.reached
+        return len(page.events)
+
+    def _deadlines(self, recorded: Recorded) -> Iterable[Deadline]:
+        find = self._sets_deadlines.get(type(recorded.event))
+        return find(recorded) if find else ()
+
+    def _issue_due(self) -> int:
+        issued = 0
+        for clock, heap in self._pending.items():
+            now = self._time_of(clock)
+            while heap and now is not None and heap[0].due_at <= now:
+                self._issue(heap[0], now)
+                heapq.heappop(heap)  # only now: if the store is away, it stays due
+                issued += 1
+        return issued
+
+    def _time_of(self, clock: str) -> datetime | None:
+        return self._now() if clock == WALL_CLOCK else self._clocks.get(clock)
+
+    def _issue(self, pending: _Pending, now: datetime) -> None:
+        source = pending.source
+        # On an imported clock it happens when it was due, not when the next order came along.
+        at = pending.due_at if source.clock != WALL_CLOCK else now
+        cause = Cause(at, source.correlation_id, source.id, self.name, source.clock)
+        try:
+            self._desk.execute(pending.deadline.directive(at), cause)
+        except VersionConflict:
+            raise
+        except (ValueError, TypeError, AssertionError, KeyError) as error:
+            write = self.parking.write([self.parking.parked(source, f"{type(error).__name__}: {error}")], cause)
+            self._store.append([write])
+            self.parking.refresh()
+
+    def _store_is_far_ahead(self) -> bool:
+        return self.position - self._tracked >= 10_000
+
+    def _track(self) -> None:
+        oldest = min((pending.position for heap in self._pending.values() for pending in heap), default=None)
+        watermark = self.position if oldest is None else oldest - 1
+        if watermark <= self._tracked:
+            return
+        try:
+            self._store.append([], tracked=Tracked(self.name, watermark))
+        except AlreadyTracked:
+            watermark = self._store.tracked_position(self.name)
+        self._tracked = watermark

@@ -1,0 +1,152 @@
+"""A worker: feed -> react -> decide -> append, with its own position in the same transaction.
+
+Exactly-once is decided by the store: a batch whose position was tracked already changes nothing. A failure that
+belongs to one event is found by halving the batch, and parks that event's stream only; a failure of the store is
+raised to the engine, which waits and comes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from events.base import Recorded, Tracked, Write
+from events.codec import Unreadable
+from events.feed import Feed
+from events.store import AlreadyTracked, EventStore, StoreError, VersionConflict
+from services.runtime import metrics
+from services.runtime.decider import Cause, Directive, Reactions, caused_by
+from services.runtime.desk import Batch, Desk
+from services.runtime.parking import Parked, Parking
+
+Now = Callable[[], datetime]
+
+
+class UnreadableEvent(Exception):
+    """The feed delivered an event that could not be decoded."""
+
+
+class Worker:
+    """Consumes one feed for one service."""
+
+    # An idle position is not worth a commit of its own; after so many irrelevant events it is, so that a restart
+    # does not read them all again.
+    IDLE_POSITIONS_PER_COMMIT = 10_000
+    # Conflicts come from commands over HTTP that hit the same stream. Each retry has re-read the winner's events.
+    CONFLICT_ATTEMPTS = 10
+
+    def __init__(
+        self, name: str, *, store: EventStore, feed: Feed, desk: Desk, reactions: Reactions, now: Now, batch_size: int = 500
+    ) -> None:
+        """`name` is the consumer's name in the store's tracking; `batch_size` counts events."""
+        self.name = name
+        self.position = store.tracked_position(name)
+        self.parking = Parking(store, name)
+        self._tracked = self.position
+        self._store = store
+        self._feed = feed
+        self._desk = desk
+        self._reactions = reactions
+        self._now = now
+        self._batch_size = batch_size
+
+    def step(self) -> int:
+        """Handle one batch; the number of events it took from the feed (0: nothing new)."""
+        page = self._feed.read(self.position, self._batch_size)
+        if page.events:
+            self._handle(page.events, page.reached)
+        elif page.reached - self._tracked >= self.IDLE_POSITIONS_PER_COMMIT:
+            self._handle([], page.reached)
+        else:
+            self.position = page.reached
+        return len(page.events)
+
+    def _handle(self, events: Sequence[Recorded], reached: int) -> None:
+        try:
+            self._commit_with_retries(events, reached)
+        except AlreadyTracked:
+            # Another process of our name was faster, or our own commit's reply was lost: its word counts.
+            self._desk.forget()
+            self.parking.refresh()
+            self.position = self._tracked = max(reached, self._store.tracked_position(self.name))
+        except StoreError:
+            raise
+        except Exception as error:
+            self._halve(events, reached, error)
+
+    def _halve(self, events: Sequence[Recorded], reached: int, error: Exception) -> None:
+        if len(events) == 1:
+            self._park(events[0], reached, f"{type(error).__name__}: {error}")
+            return
+        middle = len(events) // 2
+        self._handle(events[:middle], events[middle - 1].position)
+        self._handle(events[middle:], reached)
+
+    def _commit_with_retries(self, events: Sequence[Recorded], reached: int) -> None:
+        for attempt in range(1, self.CONFLICT_ATTEMPTS + 1):
+            batch = self._desk.batch()
+            try:
+                behind = self._decide(batch, events)
+                self._commit(batch, reached, behind)
+                return
+            except VersionConflict:
+                metrics.conflicts.labels(self.name).inc()
+                if attempt == self.CONFLICT_ATTEMPTS:
+                    raise
+                self._desk.refresh(batch.touched())
+                self.parking.refresh()
+
+    def _decide(self, batch: Batch, events: Sequence[Recorded]) -> list[Recorded]:
+        """Decide all events of the batch; returns those that must wait behind a parked one of their stream."""
+        behind = [recorded for recorded in events if self.parking.holds(recorded.stream)]
+        waiting = {recorded.position for recorded in behind}
+        now = self._now()
+        planned = [
+            (directive, caused_by(recorded, self.name, now))
+            for recorded in events
+            if recorded.position not in waiting
+            for directive in self._react(recorded)
+        ]
+        self._desk.load(directive.stream for directive, _ in planned)
+        for directive, cause in planned:
+            batch.decide(directive, cause)
+        return behind
+
+    def _react(self, recorded: Recorded) -> Sequence[Directive]:
+        if isinstance(recorded.event, Unreadable):
+            raise UnreadableEvent(recorded.event.reason)
+        return list(self._reactions[type(recorded.event)](recorded))
+
+    def _commit(self, batch: Batch, reached: int, behind: list[Recorded]) -> None:
+        also = [self._park_write(behind, "waits behind a parked event of its stream")] if behind else []
+        batch.commit(tracked=Tracked(self.name, reached), also=also)
+        self.position = self._tracked = reached
+        metrics.batch_events.labels(self.name).observe(batch.size)
+        if behind:
+            self.parking.refresh()
+
+    # --- parking ---------------------------------------------------------------------------------------------------
+
+    def _park(self, recorded: Recorded, reached: int, reason: str) -> None:
+        write = self._park_write([recorded], reason)
+        self._store.append([write], tracked=Tracked(self.name, reached))
+        self.position = self._tracked = reached
+        self.parking.refresh()
+        metrics.parked.labels(self.name).inc()
+
+    def _park_write(self, events: list[Recorded], reason: str) -> Write:
+        cause = Cause(self._now(), events[0].correlation_id, events[0].id, self.name)
+        return self.parking.write([self.parking.parked(recorded, reason) for recorded in events], cause)
+
+    def replay_parked(self, stream: str | None = None) -> list[Parked]:
+        """Handle parked events again, in order; what still fails stays. Returns those that were handled."""
+        return self.parking.replay(self._decide_again, self._cause_of, stream)
+
+    def _decide_again(self, recorded: Recorded) -> Batch:
+        batch = self._desk.batch()
+        for directive in self._react(recorded):
+            batch.decide(directive, self._cause_of(recorded))
+        return batch
+
+    def _cause_of(self, recorded: Recorded) -> Cause:
+        return caused_by(recorded, self.name, self._now())

@@ -1,0 +1,1 @@
+"""The shipping service: picks, packs, buys labels, ships, and follows parcels until they are delivered."""

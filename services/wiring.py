@@ -1,0 +1,166 @@
+"""Puts a home together: store, services, sandboxes, Redis and projections. The only module, beside the command line
+that uses it, which knows everybody.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from events.feed import StoreFeed
+from events.store import EventStore, StoreUnavailable, open_store, utc_now
+from projections.catalogue import PROJECTIONS
+from projections.redis_server import RedisServer, open_redis
+from projections.redis_views import RedisViews
+from projections.runner import ProjectionRunner
+from projections.views import Views, ViewsUnavailable
+from services.inventory import worker as inventory
+from services.order import worker as order
+from services.payment import worker as payment
+from services.payment.sandbox import SandboxProvider
+from services.runtime.calls import CallLoop
+from services.runtime.context import Context
+from services.runtime.effects import Effects
+from services.runtime.engine import Consumer, Engine
+from services.runtime.settings import Settings
+from services.runtime.worker import Worker
+from services.shipping import worker as shipping
+from services.shipping.sandbox import SandboxCarrier
+
+OPERATING_FAULTS = (StoreUnavailable, ViewsUnavailable)
+
+
+class HomeInUse(Exception):
+    """Another process works on this home."""
+
+
+@dataclass(frozen=True)
+class House:
+    """A home with everything running in it. `engine` does the work when it is asked to."""
+
+    home: Path
+    settings: Settings
+    store: EventStore
+    views: Views
+    projections: ProjectionRunner
+    provider: SandboxProvider
+    carrier: SandboxCarrier
+    engine: Engine
+    bell: threading.Event
+
+    @property
+    def parkable(self) -> dict[str, Worker | Effects]:
+        """The consumers whose parked events can be replayed, by name."""
+        return {one.name: one for one in self.engine.consumers if isinstance(one, Worker | Effects)}
+
+
+@contextmanager
+def open_home(home: Path, settings: Settings | None = None) -> Iterator[House]:
+    """Everything of a home, for the one process that may write to it.
+
+    Raises HomeInUse, StoreUnavailable, RedisServerError or JournalError, each in words.
+    """
+    settings = settings or Settings()
+    home = _made(home)
+    with ExitStack() as stack:
+        stack.enter_context(_locked(home))
+        store = open_store(store_url(home, settings))
+        stack.callback(store.close)
+        views = RedisViews(_redis(stack, home, settings))
+        stack.callback(views.close)
+        provider = SandboxProvider(home / "sandbox-payments.jsonl")
+        stack.callback(provider.close)
+        carrier = SandboxCarrier(home / "sandbox-parcels.jsonl")
+        stack.callback(carrier.close)
+        loop = CallLoop()
+        stack.callback(loop.close)
+        bell = threading.Event()
+        context = Context(store, settings, utc_now, loop, bell.set, lambda classes: StoreFeed(store, classes))
+        projections = ProjectionRunner(store, views, PROJECTIONS)
+        engine = Engine(
+            [*_services(context, provider, carrier), projections], operating_faults=OPERATING_FAULTS, bell=bell
+        )
+        yield House(home, settings, store, views, projections, provider, carrier, engine, bell)
+
+
+def _services(context: Context, provider: SandboxProvider, carrier: SandboxCarrier) -> list[Consumer]:
+    return [
+        *order.consumers(context),
+        *payment.consumers(context, provider),
+        *inventory.consumers(context),
+        *shipping.consumers(context, carrier),
+    ]
+
+
+@contextmanager
+def open_store_of(home: Path, settings: Settings | None = None) -> Iterator[EventStore]:
+    """The event store of a home, to read: works while another process writes. StoreUnavailable if there is none."""
+    settings = settings or Settings()
+    if settings.store_url is None and not database(home).exists():
+        raise StoreUnavailable(f"there is no event store in {home}: import or place orders first, or name another --home")
+    store = open_store(store_url(home, settings))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def open_views_of(home: Path, settings: Settings | None = None) -> Iterator[Views]:
+    """The read models of a home, to read: joins the Redis of the process that works on it, or starts one."""
+    settings = settings or Settings()
+    with ExitStack() as stack:
+        views = RedisViews(_redis(stack, home, settings))
+        stack.callback(views.close)
+        yield views
+
+
+def _redis(stack: ExitStack, home: Path, settings: Settings) -> RedisServer:
+    server = open_redis(home, settings.redis_url.get_secret_value() if settings.redis_url else None)
+    stack.callback(server.close)
+    return server
+
+
+def store_url(home: Path, settings: Settings) -> str:
+    return settings.store_url.get_secret_value() if settings.store_url else f"sqlite:///{database(home)}"
+
+
+def database(home: Path) -> Path:
+    return home / "waybill.db"
+
+
+def _made(home: Path) -> Path:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(f"cannot create the home {home}: {error.strerror}. Name another with --home") from None
+    return home.resolve()
+
+
+@contextmanager
+def _locked(home: Path) -> Iterator[None]:
+    """One writer per home. The kernel lets go of the lock when the process ends, however it ends."""
+    with _lock_file(home) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = file.read().strip() or "another process"
+            raise HomeInUse(f"{home} is in use by {holder}: stop it first, or name another home with --home") from None
+        file.seek(0)
+        file.truncate()
+        file.write(f"process {os.getpid()}")
+        file.flush()
+        yield
+
+
+def _lock_file(home: Path) -> IO[str]:
+    try:
+        return (home / "lock").open("a+")
+    except OSError as error:
+        raise StoreUnavailable(f"cannot write to the home {home}: {error.strerror}. Name another with --home") from None

@@ -1,0 +1,1 @@
+"""The tests; the folder says what one costs: unit < contract < integration < simulation < e2e."""

@@ -1,0 +1,3 @@
+from tests.history import write_uncommitted
+
+write_uncommitted()
