@@ -39,9 +39,13 @@ Quantity = Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
 AmountMinor = Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR)]
 """Money that is charged: an integer count of the currency's minor unit (pence, cents, yen)."""
 
-Quantities = dict[Sku, Quantity]
+# What has come in was checked in full (`Sku`, `Location`); what we derive from it is checked for size alone, because
+# an order of 200 lines names its SKUs in eight more events.
+_Known = Annotated[str, StringConstraints(min_length=1, max_length=40)]
+
+Quantities = dict[_Known, Quantity]
 """Units per SKU: {"85123A": 6}."""
-Postings = dict[Sku, dict[Location, Quantity]]
+Postings = dict[_Known, dict[_Known, Quantity]]
 """Units per SKU and location, as a ledger posts them: {"85123A": {"LDN": 4, "MAN": 2}}."""
 
 

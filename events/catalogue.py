@@ -26,7 +26,19 @@ Schema = dict[str, Any]
 _SHARED: dict[str, Any] = {
     name: getattr(module, name)
     for module, names in {
-        base: ("Sku", "Location", "Currency", "Country", "Name", "Note", "Quantity", "AmountMinor", "Instant"),
+        base: (
+            "Sku",
+            "Location",
+            "Currency",
+            "Country",
+            "Name",
+            "Note",
+            "Quantity",
+            "AmountMinor",
+            "Instant",
+            "Quantities",
+            "Postings",
+        ),
         order: ("OrderId", "FulfillmentId", "UnitPrice"),
         gateway: ("SignedQuantity",),
     }.items()

@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 
 from pydantic import Field
 
-from events.base import MAX_QUANTITY, Event, Location, Name, Note, Postings, Sku
+from events.base import MAX_QUANTITY, Event, Location, Name, Note, Quantity, Sku
 
 _REPORTS = UUID("0b0f9f0e-5f0e-5b52-8a5c-2d5a35b3c1a7")
 
@@ -28,7 +28,7 @@ class StockReceiptReported(Event):
 
     type: ClassVar[str] = "gateway.stock_receipt_reported.v1"
     reference: Name
-    lines: Postings
+    lines: dict[Sku, dict[Location, Quantity]]
 
 
 class StockExpectedReported(Event):
@@ -36,7 +36,7 @@ class StockExpectedReported(Event):
 
     type: ClassVar[str] = "gateway.stock_expected_reported.v1"
     reference: Name
-    lines: Postings
+    lines: dict[Sku, dict[Location, Quantity]]
 
 
 class StockAdjustmentReported(Event):

@@ -71,11 +71,11 @@ class EventStore:
         """
         if not writes and tracked is None:
             return []
-        follows, unmoved = _expectations(writes)
+        expected = _expected(writes)
         with self._appending:
             recorded_at = self._next_recorded_at()
             rows = [row for write in writes for row in _rows(write, recorded_at)]
-            positions = self._commit(Batch(rows, follows, unmoved, tracked))
+            positions = self._commit(Batch(rows, expected, tracked))
             events = chain.from_iterable(write.events for write in writes)
             recorded = [_recorded(*one, recorded_at) for one in zip(positions, rows, events, strict=True)]
             self._recent.extend(recorded, [len(state) for _, _, _, state in rows])
@@ -208,18 +208,16 @@ def _recorder(url: str) -> Recorder:
     raise StoreUnavailable('the store\'s URL is none of "memory:", "sqlite:///path/to/file.db", "postgresql://…"')
 
 
-def _expectations(writes: Iterable[Write]) -> tuple[dict[str, int], dict[str, int]]:
-    """What each stream must be at before the append: those that are written to, and those that are only watched."""
-    follows: dict[str, int] = {}
-    unmoved: dict[str, int] = {}
-    reached: dict[str, int] = {}
+def _expected(writes: Iterable[Write]) -> dict[str, int]:
+    """What each stream must be at before the append."""
+    before: dict[str, int] = {}
+    after: dict[str, int] = {}
     for stream, expected, events in writes:
-        if stream in reached and reached[stream] != expected:
-            raise VersionConflict(stream, expected, reached[stream])
-        if stream not in reached:
-            (follows if events else unmoved)[stream] = expected
-        reached[stream] = expected + len(events)
-    return follows, unmoved
+        if after.setdefault(stream, expected) != expected:
+            raise VersionConflict(stream, expected, after[stream])
+        before.setdefault(stream, expected)
+        after[stream] = expected + len(events)
+    return before
 
 
 def _rows(write: Write, recorded_at: datetime) -> list[Row]:

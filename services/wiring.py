@@ -8,7 +8,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -20,6 +20,7 @@ from projections.redis_server import RedisServer, open_redis
 from projections.redis_views import RedisViews
 from projections.runner import ProjectionRunner
 from projections.views import Views, ViewsUnavailable
+from services.reads import Reads, parked_events
 from services.inventory import worker as inventory
 from services.order import worker as order
 from services.payment import worker as payment
@@ -32,6 +33,8 @@ from services.runtime.settings import Settings
 from services.runtime.worker import Worker
 from services.shipping import worker as shipping
 from services.shipping.sandbox import SandboxCarrier
+
+__all__ = ["House", "HomeInUse", "Reads", "open_home", "open_reads", "open_store_of", "parked_events"]
 
 OPERATING_FAULTS = (StoreUnavailable, ViewsUnavailable)
 
@@ -53,6 +56,10 @@ class House:
     carrier: SandboxCarrier
     engine: Engine
     bell: threading.Event
+
+    def catch_up(self) -> None:
+        """Let all consumers and projections work until nothing is left to do. Raises StillFailing."""
+        self.engine.run_until_idle(patience_s=self.settings.patience_s)
 
     @property
     def parkable(self) -> dict[str, Worker | Effects]:
@@ -103,7 +110,9 @@ def open_store_of(home: Path, settings: Settings | None = None) -> Iterator[Even
     """The event store of a home, to read: works while another process writes. StoreUnavailable if there is none."""
     settings = settings or Settings()
     if settings.store_url is None and not database(home).exists():
-        raise StoreUnavailable(f"there is no event store in {home}: import or place orders first, or name another --home")
+        raise StoreUnavailable(
+            f"there is no event store in {home}: import or place orders first, or name another --home"
+        )
     store = open_store(store_url(home, settings))
     try:
         yield store
@@ -112,13 +121,21 @@ def open_store_of(home: Path, settings: Settings | None = None) -> Iterator[Even
 
 
 @contextmanager
-def open_views_of(home: Path, settings: Settings | None = None) -> Iterator[Views]:
-    """The read models of a home, to read: joins the Redis of the process that works on it, or starts one."""
+def open_reads(home: Path, settings: Settings | None = None) -> Iterator[Reads]:
+    """A home to ask: joins the Redis of the process that works on it, or starts one.
+
+    If nobody works on the home, the read models are brought up to the log: a killed process may have left them behind.
+    """
     settings = settings or Settings()
     with ExitStack() as stack:
-        views = RedisViews(_redis(stack, home, settings))
+        store = stack.enter_context(open_store_of(home, settings))
+        views = RedisViews(_redis(stack, home.resolve(), settings))
         stack.callback(views.close)
-        yield views
+        with suppress(HomeInUse), _locked(home.resolve()):
+            runner = ProjectionRunner(store, views, PROJECTIONS)
+            while runner.step():
+                pass
+        yield Reads(home, store, views)
 
 
 def _redis(stack: ExitStack, home: Path, settings: Settings) -> RedisServer:

@@ -11,7 +11,7 @@ from eventsourcing.popo import POPOProcessRecorder
 
 from events.base import Tracked
 from events.recorders.port import Batch, StoredRow
-from events.store_errors import AlreadyTracked, VersionConflict
+from events.store_errors import AlreadyTracked
 
 
 class MemoryRecorder(POPOProcessRecorder):
@@ -22,18 +22,14 @@ class MemoryRecorder(POPOProcessRecorder):
     def append(self, batch: Batch) -> Sequence[int]:
         with self._database_lock:
             self._check_tracking(batch.tracked)
-            self._check_versions(batch)
+            conflict = batch.conflict(self.versions(batch.expected))
+            if conflict:
+                raise conflict
             return self._write(batch)
 
     def _check_tracking(self, tracked: Tracked | None) -> None:
         if tracked and self._tracked(tracked.consumer) >= tracked.position:
             raise AlreadyTracked(tracked.consumer, tracked.position)
-
-    def _check_versions(self, batch: Batch) -> None:
-        for stream, expected in (*batch.follows.items(), *batch.unmoved.items()):
-            actual = self._version(stream)
-            if actual != expected:
-                raise VersionConflict(stream, expected, actual)
 
     def _write(self, batch: Batch) -> Sequence[int]:
         events = [StoredEvent(*row) for row in batch.rows]

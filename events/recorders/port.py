@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol
 
 from events.base import Tracked
+from events.store_errors import VersionConflict
 
 Row = tuple[str, int, str, bytes]
 """stream, version, topic, state"""
@@ -17,16 +18,21 @@ StoredRow = tuple[int, str, int, str, bytes]
 class Batch(NamedTuple):
     """What one append writes, and what must hold for it to be written.
 
-    rows      new events, each stream's in order of version; the primary key (stream, version) is the fence
-    follows   stream -> the version that its first new event follows on; it must exist, or there would be a gap
-    unmoved   stream -> the version that the stream must be at exactly, though nothing is written to it
+    rows      new events, each stream's in order of version
+    expected  stream -> the version that it must be at, whether it is written to or only watched
     tracked   recorded in the same transaction; must be greater than what the consumer has tracked so far
     """
 
     rows: list[Row]
-    follows: dict[str, int]
-    unmoved: dict[str, int]
+    expected: dict[str, int]
     tracked: Tracked | None
+
+    def conflict(self, actual: dict[str, int]) -> VersionConflict | None:
+        """The first stream that is not at its expected version; `actual` leaves out what does not exist."""
+        for stream, version in self.expected.items():
+            if actual.get(stream, 0) != version:
+                return VersionConflict(stream, version, actual.get(stream, 0))
+        return None
 
 
 class Recorder(Protocol):

@@ -15,11 +15,11 @@ import psycopg
 from eventsourcing.persistence import IntegrityError, PersistenceError, StoredEvent, Tracking
 from eventsourcing.postgres import PostgresDatastore, PostgresProcessRecorder
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import DictRow, TupleRow, tuple_row
+from psycopg.rows import DictRow, TupleRow, dict_row, tuple_row
 from psycopg.sql import SQL, Composed, Identifier
 
 from events.recorders.port import Batch, Row, StoredRow
-from events.store_errors import AlreadyTracked, CommitOutcomeUnknown, StoreUnavailable, VersionConflict
+from events.store_errors import AlreadyTracked, CommitOutcomeUnknown, StoreUnavailable
 
 # How long to wait for a connection, and for another process's append: a batch takes milliseconds.
 CONNECT_TIMEOUT_S = 5
@@ -60,7 +60,7 @@ def _datastore(params: dict[str, Any]) -> PostgresDatastore:
         originator_id_type="text",
     )
     # The library knows five parameters, libpq knows forty: give the pool exactly what the URL says.
-    datastore.pool.kwargs = {"row_factory": datastore.pool.kwargs["row_factory"], **params}
+    datastore.pool.kwargs = {"row_factory": dict_row, **params}
     return datastore
 
 
@@ -98,14 +98,11 @@ class PostgresRecorder(PostgresProcessRecorder):
     def _write(self, connection: _Connection, batch: Batch) -> Sequence[int]:
         self._begin(connection)
         self._track(connection, batch)
-        self._check_versions(connection, batch)
-        if not batch.rows:
-            return []
-        try:
-            return self._insert(connection, batch.rows)
-        except psycopg.IntegrityError:
-            connection.rollback()
-            raise self._conflict(connection, batch.follows) from None
+        # Under the table's lock the answer stays true; the table's primary key is the fence behind it.
+        conflict = batch.conflict(self._versions(connection, batch.expected))
+        if conflict:
+            raise conflict
+        return self._insert(connection, batch.rows) if batch.rows else []
 
     def _begin(self, connection: _Connection) -> None:
         connection.execute("BEGIN")
@@ -121,22 +118,10 @@ class PostgresRecorder(PostgresProcessRecorder):
         except IntegrityError:
             raise AlreadyTracked(*batch.tracked) from None
 
-    def _check_versions(self, connection: _Connection, batch: Batch) -> None:
-        expected = {**batch.follows, **batch.unmoved}
-        if self._versions(connection, expected) != {stream: at for stream, at in expected.items() if at}:
-            raise self._conflict(connection, expected)
-
-    def _conflict(self, connection: _Connection, expected: dict[str, int]) -> VersionConflict:
-        actual = self._versions(connection, expected)
-        for stream, version in expected.items():
-            if actual.get(stream, 0) != version:
-                return VersionConflict(stream, version, actual.get(stream, 0))
-        raise AssertionError("streams only grow: whatever conflicted a moment ago still does")
-
     def _insert(self, connection: _Connection, rows: Sequence[Row]) -> list[int]:
         statement = self._sql(
             "INSERT INTO {events} (originator_id, originator_version, topic, state)"
-            " SELECT * FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::bytea[]) RETURNING notification_id"
+            " SELECT * FROM unnest(%s::text[], %s::bigint[], %s::text[], %b::bytea[]) RETURNING notification_id"
         )
         columns = [list(column) for column in zip(*rows, strict=True)]
         with connection.cursor() as cursor:
@@ -265,7 +250,7 @@ def _in_words() -> Iterator[None]:
         yield
     except PersistenceError as error:
         fault = error.__cause__ if isinstance(error.__cause__, psycopg.Error) else error
-        if isinstance(fault, psycopg.ProgrammingError):
+        if isinstance(fault, psycopg.ProgrammingError | psycopg.IntegrityError):
             raise
         raise StoreUnavailable(f"the event store's database: {_advice(fault)}") from error
 

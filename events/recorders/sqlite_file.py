@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from eventsourcing.persistence import ConnectionPoolClosedError, PersistenceError
+from eventsourcing.persistence import ConnectionPoolClosedError, IntegrityError, PersistenceError
 from eventsourcing.sqlite import (
     SQLiteConnection,
     SQLiteConnectionPool,
@@ -141,9 +141,15 @@ def in_words(path: Path) -> Iterator[None]:
         raise StoreUnavailable(f"the event store {path} is closed") from None
     except (sqlite3.Error, PersistenceError) as error:
         fault = error.__cause__ if isinstance(error, PersistenceError) and error.__cause__ else error
-        if isinstance(fault, sqlite3.ProgrammingError) and "closed" not in str(fault):
+        if _is_ours(fault):
             raise
         raise StoreUnavailable(f"the event store {path}: {_advice(fault)}") from error
+
+
+def _is_ours(fault: BaseException) -> bool:
+    """Wrong SQL, or a broken invariant. To use a closed connection counts as wrong SQL with Python, not with us."""
+    wrong = isinstance(fault, sqlite3.ProgrammingError | sqlite3.IntegrityError | IntegrityError)
+    return wrong and "closed database" not in str(fault)
 
 
 def _advice(fault: BaseException) -> str:

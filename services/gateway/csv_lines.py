@@ -11,24 +11,13 @@ from collections import deque
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
+from services.gateway.import_faults import ImportInterrupted, ImportRefused
 from services.gateway.rejects import Reason
 
 # Real lines have about 100 bytes. A field of text may be long, but not that long.
 MAX_RECORD_BYTES = 64 * 1024
 
 _BOM = b"\xef\xbb\xbf"
-
-
-class ImportRefused(Exception):
-    """The import cannot be carried out; the message is a sentence for the user.
-
-    ImportRefused            raised before anything was written
-    └── ImportInterrupted    a file could not be read or written on the way; the same command again goes on
-    """
-
-
-class ImportInterrupted(ImportRefused):
-    """A file could not be read or written on the way; the same command again goes on."""
 
 
 class Record(NamedTuple):
@@ -50,7 +39,7 @@ _Line = tuple[int, int, int, bytes]
 
 
 def read_records(file: BinaryIO) -> Iterator[Record]:
-    """Every record of the file, from its start. Raises OSError."""
+    """Every record of the file, from its start. Raises ImportInterrupted if it cannot be read on."""
     lines = _physical_lines(file)
     put_back: deque[_Line] = deque()
     while line := put_back.popleft() if put_back else next(lines, None):
@@ -81,17 +70,20 @@ def read_header(records: Iterator[Record]) -> list[str]:
 
 
 def _physical_lines(file: BinaryIO) -> Iterator[_Line]:
-    offset = len(_BOM) if file.read(len(_BOM)) == _BOM else 0
-    file.seek(offset)
     number = 0
-    while raw := file.readline(MAX_RECORD_BYTES + 1):
-        number += 1
-        size = len(raw)
-        if size > MAX_RECORD_BYTES and not raw.endswith(b"\n"):
-            raw = b""
-            size += _skip_line(file)
-        yield number, offset, size, raw
-        offset += size
+    try:
+        offset = len(_BOM) if file.read(len(_BOM)) == _BOM else 0
+        file.seek(offset)
+        while raw := file.readline(MAX_RECORD_BYTES + 1):
+            number += 1
+            size = len(raw)
+            if size > MAX_RECORD_BYTES and not raw.endswith(b"\n"):
+                raw = b""
+                size += _skip_line(file)
+            yield number, offset, size, raw
+            offset += size
+    except OSError as error:
+        raise ImportInterrupted(file.name, error) from error
 
 
 def _skip_line(file: BinaryIO) -> int:

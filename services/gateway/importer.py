@@ -1,34 +1,36 @@
-"""Takes files into the log: finds them, reads them, appends what they say in batches, and counts every line.
+"""Takes files into the log: reads them, appends what they say in batches, and counts every line.
 
 Killed at any moment and run again with the same command it loses nothing and doubles nothing: a batch is one
 transaction, each event is the first of a stream whose name follows from the file's content, and what the log has
-already is recognized. Counts and rejects files come out the same as without the interruption.
+already is recognized. Counts and rejects files come out as they would have without the interruption.
 """
 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from events.store import EventStore
-from services.gateway.csv_lines import ImportInterrupted, ImportRefused, Record, read_header, read_records
-from services.gateway.intake import IntakeLog, Taken
-from services.gateway.invoices import Counts, Intake, InvoiceReader
-from services.gateway.online_retail import MICROS, NAME
-from services.gateway.rejects import Refusal, RejectsFile
+from services.gateway.csv_lines import Record, read_header, read_records
+from services.gateway.import_faults import ImportRefused
+from services.gateway.import_files import find_files, rejects_names
+from services.gateway.import_summary import ImportSummary, Tally
+from services.gateway.intake import Intake, IntakeLog, batches
+from services.gateway.invoices import InvoiceReader
+from services.gateway.online_retail import NAME
+from services.gateway.rejects import Reason, Refusal, RejectsFile, refuse
 
-# One transaction's worth: a group commit is paid for by 100 orders already, and 256 of 25 lines are about 2 MB.
+# One transaction's worth: a group commit has paid for itself at 100 orders, and 256 of 25 lines are about 1 MB.
 BATCH_INTAKES = 256
-# Lines between two looks at what is ready, and between two reports of progress.
+# Lines that are read before what they came to is appended: bounds what is held in memory beside open invoices.
 STEP_LINES = 4_096
 
 
 class Reader(Protocol):
-    """Makes intakes and refusals of records; the importer empties both lists."""
+    """Makes intakes and refusals of one file's records; the importer empties both lists."""
 
     intakes: list[Intake]
     refusals: list[Refusal]
@@ -40,7 +42,9 @@ class Reader(Protocol):
 
     def feed(self, record: Record) -> None: ...
 
-    def finish(self) -> None: ...
+    def finish(self) -> None:
+        """There are no more records: nothing is left open."""
+        ...
 
 
 Format = Callable[[list[str], str], Reader]
@@ -50,65 +54,6 @@ FORMATS: dict[str, Format] = {NAME: InvoiceReader}
 
 Progress = Callable[[int, int, int, int], None]
 """Told now and then: lines done, bytes done, bytes in all, orders so far."""
-
-
-@dataclass(frozen=True)
-class ImportSummary:
-    """What the files came to. `lines_read` is the sum of the four line counts."""
-
-    lines_read: int
-    orders: int
-    goods_lines: int
-    charge_lines: int
-    adjustment_lines: int
-    rejected: dict[str, int]
-    units: int
-    gross: str
-    seconds: float
-    orders_per_s: float
-    files: int
-    new_orders: int
-    already_imported: int
-
-    def as_json(self) -> dict[str, object]:
-        return dict(vars(self))
-
-
-@dataclass
-class _Tally:
-    """The summary in the making."""
-
-    lines: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
-    orders: int = 0
-    new_orders: int = 0
-    already: int = 0
-    counts: Counts = Counts()
-
-    def add(self, taken: Taken) -> None:
-        for intake, is_new in taken.accepted:
-            self.counts = self.counts.plus(intake.counts)
-            self.orders += intake.is_order
-            self.new_orders += intake.is_order and is_new
-            self.already += intake.is_order and not is_new
-
-    def summary(self, files: int, seconds: float) -> ImportSummary:
-        goods, charges, adjustments, units, gross_micros = self.counts
-        return ImportSummary(
-            lines_read=self.lines,
-            orders=self.orders,
-            goods_lines=goods,
-            charge_lines=charges,
-            adjustment_lines=adjustments,
-            rejected=dict(sorted(self.rejected.items())),
-            units=units,
-            gross=exact_decimal(gross_micros),
-            seconds=round(seconds, 3),
-            orders_per_s=round(self.orders / seconds, 1) if seconds else 0.0,
-            files=files,
-            new_orders=self.new_orders,
-            already_imported=self.already,
-        )
 
 
 class Importer:
@@ -125,7 +70,8 @@ class Importer:
     ) -> None:
         """`opening_stock` units of each SKU are received before the first order that names it (None: nothing is).
 
-        `pump` lets the workers catch up: called after about every 256 orders, so that the backlog stays bounded.
+        `pump` lets the workers catch up. It is called after each 256 orders or so, and at the end, so that neither the
+        backlog nor what the workers hold in memory grows with the files.
         """
         self._rejects = home / "rejects"
         self._format = fmt
@@ -143,15 +89,12 @@ class Importer:
         files = find_files(paths)
         for path in files:
             self._check(path)
-        try:
-            self._rejects.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ImportRefused(f"cannot make the folder {self._rejects}: {error.strerror}") from error
-        run = _Run(files, progress)
-        for path, rejects_name in zip(files, _rejects_names(files), strict=True):
+        self._make_rejects_folder()
+        run = _Run(progress, bytes_total=sum(path.stat().st_size for path in files))
+        for path, rejects_name in zip(files, rejects_names(files), strict=True):
             self._import_file(path, self._rejects / rejects_name, run)
         self._pump()
-        return run.tally.summary(len(files), time.monotonic() - started_s)
+        return run.tally.summary(files=len(files), seconds=time.monotonic() - started_s)
 
     def _check(self, path: Path) -> None:
         try:
@@ -160,24 +103,67 @@ class Importer:
         except ImportRefused as refusal:
             raise ImportRefused(f"{path}: {refusal}") from refusal
         except OSError as error:
-            raise ImportRefused(f"{path}: {error.strerror}") from error
+            raise ImportRefused(f"{path}: {error.strerror or error}") from error
+
+    def _make_rejects_folder(self) -> None:
+        try:
+            self._rejects.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ImportRefused(f"cannot make the folder {self._rejects}: {error.strerror or error}") from error
 
     def _open(self, file: BinaryIO) -> tuple[Iterator[Record], Reader]:
         records = read_records(file)
         return records, self._format(read_header(records), self._location)
 
     def _import_file(self, path: Path, rejects_path: Path, run: _Run) -> None:
-        try:
-            with path.open("rb") as file, RejectsFile(rejects_path, file) as rejects:
-                records, reader = self._open(file)
-                for record in records:
-                    reader.feed(record)
-                    run.tally.lines += 1
-                    if run.tally.lines % STEP_LINES == 0 or len(reader.intakes) >= BATCH_INTAKES:
-                        self._take(reader, rejects, run)
-                        run.report(record.offset + record.size)
-                reader.finish()
+        with path.open("rb") as file, RejectsFile(rejects_path, file) as rejects:
+            records, reader = self._open(file)
+            while _feed(reader, records):
                 self._take(reader, rejects, run)
-        except OSError as error:
-            raise ImportInterrupted(f"{path}: {error.strerror}; the same command again goes on from here") from error
-        run.file_done(path)
+                run.report(bytes_in_file=file.tell())
+            reader.finish()
+            self._take(reader, rejects, run)
+            run.report(bytes_in_file=file.tell())
+            run.bytes_before += file.tell()
+
+    def _take(self, reader: Reader, rejects: RejectsFile, run: _Run) -> None:
+        """Append what the reader has made, and write down what it has refused."""
+        intakes, reader.intakes = reader.intakes, []
+        refusals, reader.refusals = reader.refusals, []
+        for batch in batches(intakes, BATCH_INTAKES):
+            taken = self._log.take(batch)
+            run.tally.add_taken(taken)
+            for intake in taken.conflicting:
+                refusals += refuse(intake.lines, Reason.CONFLICTING_INVOICE)
+            self._pump_if_due(len(batch), run)
+        run.tally.add_refused(refusals)
+        rejects.add(refusals, below=reader.held_from)
+
+    def _pump_if_due(self, appended: int, run: _Run) -> None:
+        run.unpumped += appended
+        if run.unpumped >= BATCH_INTAKES:
+            run.unpumped = 0
+            self._pump()
+
+
+class _Run:
+    """How far one import has got."""
+
+    def __init__(self, progress: Progress, bytes_total: int) -> None:
+        self.tally = Tally()
+        self.bytes_before = 0
+        self.unpumped = 0
+        self._progress = progress
+        self._bytes_total = bytes_total
+
+    def report(self, *, bytes_in_file: int) -> None:
+        done = self.bytes_before + bytes_in_file
+        self._progress(self.tally.lines, done, self._bytes_total, self.tally.orders)
+
+
+def _feed(reader: Reader, records: Iterator[Record]) -> bool:
+    """Give the reader some lines; False if there were none left."""
+    last: Record | None = None
+    for last in islice(records, STEP_LINES):
+        reader.feed(last)
+    return last is not None

@@ -8,17 +8,17 @@ as a reported conflict. Memory is bounded by the span.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 
 from events.base import MAX_AMOUNT_MINOR, MAX_LINES, MAX_QUANTITY
 from events.gateway import StockAdjustmentReported, report_stream
 from events.money import line_total_minor
 from events.order import OrderKey, OrderPlaced, order_stream
 from services.gateway.csv_lines import Record
+from services.gateway.intake import Counts, Intake
 from services.gateway.online_retail import CURRENCY, NAME, Columns, Line, read_line
-from services.gateway.rejects import Reason, Refusal
+from services.gateway.rejects import Reason, Refusal, refuse
 
 # Twice the longest order that the language can say.
 SPAN_LINES = 2 * MAX_LINES
@@ -26,31 +26,6 @@ SPAN_LINES = 2 * MAX_LINES
 PAYMENT_TOKEN = "tok_ok"  # the files say nothing about payment: these orders were paid
 _MINOR_DIGITS = 2  # of GBP
 _NO_LINE = 2**63
-
-
-class Counts(NamedTuple):
-    """What some lines of a file added up to. `gross_micros` is quantity x unit price in millionths."""
-
-    goods_lines: int = 0
-    charge_lines: int = 0
-    adjustment_lines: int = 0
-    units: int = 0
-    gross_micros: int = 0
-
-
-class Intake(NamedTuple):
-    """One event that a file brings in, the first of its stream, and the lines it was made of."""
-
-    stream: str
-    event: OrderPlaced | StockAdjustmentReported
-    occurred_at: datetime
-    correlation_id: str
-    causation_id: str
-    lines: list[Line]
-    counts: Counts
-
-    def refused(self, reason: Reason) -> list[Refusal]:
-        return _refuse(self.lines, reason)
 
 
 class InvoiceReader:
@@ -75,7 +50,7 @@ class InvoiceReader:
         while self._oldest_line + SPAN_LINES <= record.line:
             self._close_oldest()
         line = read_line(record, self._columns)
-        reason = line if isinstance(line, Reason) else self._take(line, record.raw)
+        reason = self._take(line, record.raw) if isinstance(line, Line) else line
         if reason is not None:
             self.refusals.append(Refusal(record.line, record.offset, record.size, reason))
 
@@ -100,7 +75,7 @@ class InvoiceReader:
         if len(invoice.lines) > MAX_LINES:
             # Its rest must not come in as an order of its own.
             self._too_long.add(invoice.head.invoice)
-            self.refusals += _refuse(invoice.lines, Reason.TOO_MANY_LINES)
+            self.refusals += refuse(invoice.lines, Reason.TOO_MANY_LINES)
             return
         for part in decide_invoice(invoice, self._location):
             if isinstance(part, Intake):
@@ -133,7 +108,11 @@ class _Invoice:
         return f"{NAME}:{self._content.hexdigest()[:16]}"
 
 
-def decide_invoice(invoice: _Invoice, location: str) -> list[Intake | list[Refusal]]:
+Part = Intake | list[Refusal]
+"""What lines of an invoice become: an event, or nothing but reasons."""
+
+
+def decide_invoice(invoice: _Invoice, location: str) -> list[Part]:
     """An order, a stock adjustment, or both; lines that can be neither are refused."""
     if _finds_stock(invoice.lines):
         return [_adjustment(invoice, invoice.lines, location)]
@@ -145,7 +124,7 @@ def decide_invoice(invoice: _Invoice, location: str) -> list[Intake | list[Refus
             written_off.append(line)
         else:
             (charges if line.article.charge else goods).append(line)
-    parts: list[Intake | list[Refusal]] = []
+    parts: list[Part] = []
     if goods or charges:
         parts.append(_order(invoice, goods, charges))
     if written_off:
@@ -164,12 +143,12 @@ def _finds_stock(lines: Sequence[Line]) -> bool:
     )
 
 
-def _adjustment(invoice: _Invoice, lines: list[Line], location: str) -> Intake | list[Refusal]:
+def _adjustment(invoice: _Invoice, lines: list[Line], location: str) -> Part:
     units: dict[str, int] = {}
     for line in lines:
         units[line.article.sku] = units.get(line.article.sku, 0) + line.quantity
     if max(map(abs, units.values())) > MAX_QUANTITY:
-        return _refuse(lines, Reason.BAD_QUANTITY)
+        return refuse(lines, Reason.BAD_QUANTITY)
     reference = f"{NAME}/{invoice.head.invoice}"
     reasons = dict.fromkeys(line.description for line in lines if line.description)
     event = StockAdjustmentReported(
@@ -179,19 +158,19 @@ def _adjustment(invoice: _Invoice, lines: list[Line], location: str) -> Intake |
     )
     counts = Counts(adjustment_lines=len(lines))
     when, stream = invoice.head.occurred_at, report_stream("adjustment", reference)
-    return Intake(stream, event, when, reference, invoice.causation_id, lines, counts)
+    return Intake(stream, event, when, NAME, reference, invoice.causation_id, lines, counts)
 
 
-def _order(invoice: _Invoice, goods: list[Line], charges: list[Line]) -> Intake | list[Refusal]:
+def _order(invoice: _Invoice, goods: list[Line], charges: list[Line]) -> Part:
     lines = goods + charges
     if not goods:
-        return _refuse(lines, Reason.NO_GOODS)
+        return refuse(lines, Reason.NO_GOODS)
     merged = _merge(goods)
     billed = [_charge(line) for line in charges]
     total = sum(line_total_minor(one["quantity"], one["unit_price"], _MINOR_DIGITS) for one in merged)
     total += sum(one["amount_minor"] for one in billed)
     if not 0 <= total <= MAX_AMOUNT_MINOR:
-        return _refuse(lines, Reason.NEGATIVE_TOTAL if total < 0 else Reason.AMOUNT_TOO_LARGE)
+        return refuse(lines, Reason.NEGATIVE_TOTAL if total < 0 else Reason.AMOUNT_TOO_LARGE)
     head = invoice.head
     order_id = OrderKey(NAME, invoice.head.invoice).order_id
     placed = OrderPlaced.model_validate(
@@ -215,7 +194,7 @@ def _order(invoice: _Invoice, goods: list[Line], charges: list[Line]) -> Intake 
         gross_micros=sum(line.quantity * line.price.micros for line in lines),
     )
     stream = order_stream(order_id)
-    return Intake(stream, placed, head.occurred_at, order_id, invoice.causation_id, lines, counts)
+    return Intake(stream, placed, head.occurred_at, NAME, order_id, invoice.causation_id, lines, counts)
 
 
 def _merge(goods: Sequence[Line]) -> list[dict[str, Any]]:
@@ -249,7 +228,3 @@ def _charge(line: Line) -> dict[str, Any]:
         "amount_minor": line_total_minor(line.quantity, line.price.text, _MINOR_DIGITS),
         "description": " ".join(words)[:200],
     }
-
-
-def _refuse(lines: Sequence[Line], reason: Reason) -> list[Refusal]:
-    return [Refusal(line.line, line.offset, line.size, reason) for line in lines]

@@ -17,7 +17,8 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from events.base import MAX_AMOUNT_MINOR, MAX_QUANTITY
-from services.gateway.csv_lines import ImportRefused, Record
+from services.gateway.csv_lines import Record
+from services.gateway.import_faults import ImportRefused
 from services.gateway.rejects import Reason
 
 NAME = "online-retail"
@@ -172,7 +173,7 @@ def read_line(record: Record, columns: Columns) -> Line | Reason:
         fields = [field[:_LONGEST_FIELD] for field in fields]
     invoice, code, words, units, when, money, customer, country = columns.pick(fields)
     head = _head(invoice, when, customer, country)
-    if isinstance(head, Reason):
+    if not isinstance(head, Head):
         return head
     article, quantity, price = _article(code), _quantity(units), _price(money)
     if article is None:

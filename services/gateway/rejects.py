@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, Any, BinaryIO, NamedTuple
+from typing import IO, Any, BinaryIO, NamedTuple, Protocol
+
+from services.gateway.import_faults import ImportInterrupted
 
 # A line that is too long is quoted only so far in the rejects file: enough to recognize it, in bytes.
 QUOTED_BYTES = 1_000
@@ -78,11 +82,26 @@ class Refusal(NamedTuple):
     reason: Reason
 
 
+class Placed(Protocol):
+    """Whatever knows the line of the file that it came from."""
+
+    @property
+    def line(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+
+
+def refuse(lines: Iterable[Placed], reason: Reason) -> list[Refusal]:
+    return [Refusal(line.line, line.offset, line.size, reason) for line in lines]
+
+
 class RejectsFile:
     """Writes one file's rejects, in order of line number; it appears under its name only when it is complete.
 
     A context manager: left by an exception, it leaves behind what was there before. No rejects: no file. The same
-    source gives the same bytes. Raises OSError.
+    source gives the same bytes. Raises ImportInterrupted if the disk refuses.
     """
 
     def __init__(self, path: Path, source: BinaryIO) -> None:
@@ -99,7 +118,7 @@ class RejectsFile:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
-            self._finish()
+            self._guarded(self._finish)
         else:
             self._abandon()
 
@@ -107,17 +126,24 @@ class RejectsFile:
         """Take these in, and write everything about lines before line number `below`: no more of those will come."""
         self._waiting = sorted([*self._waiting, *refusals])
         count = sum(refusal.line < below for refusal in self._waiting)
-        for refusal in self._waiting[:count]:
-            self._write(refusal)
+        self._guarded(lambda: self._write(self._waiting[:count]))
         del self._waiting[:count]
 
-    def _write(self, refusal: Refusal) -> None:
-        if self._file is None:
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except OSError as error:
+            self._abandon()
+            raise ImportInterrupted(self._path, error) from error
+
+    def _write(self, refusals: Sequence[Refusal]) -> None:
+        if refusals and self._file is None:
             self._file = self._part.open("w", encoding="utf-8", newline="")
             self._writer = csv.writer(self._file, lineterminator="\n")
             self._writer.writerow(["line", "reason", "sentence", "original"])
-        reason = refusal.reason
-        self._writer.writerow([refusal.line, reason.value, SENTENCES[reason], self._original(refusal)])
+        for refusal in refusals:
+            reason = refusal.reason
+            self._writer.writerow([refusal.line, reason.value, SENTENCES[reason], self._original(refusal)])
 
     def _original(self, refusal: Refusal) -> str:
         cut = refusal.reason is Reason.LINE_TOO_LONG
@@ -125,21 +151,18 @@ class RejectsFile:
         return raw.decode("utf-8", "backslashreplace").rstrip("\r\n") + ("…" if cut else "")
 
     def _finish(self) -> None:
-        try:
-            for refusal in self._waiting:
-                self._write(refusal)
-            if self._file is None:
-                self._path.unlink(missing_ok=True)
-                return
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._part.replace(self._path)
-        except OSError:
-            self._abandon()
-            raise
+        self._write(self._waiting)
+        if self._file is None:
+            self._path.unlink(missing_ok=True)
+            return
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._part.replace(self._path)
 
     def _abandon(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        """Take back what was begun. The disk may refuse that as well: then the part stays until the next import."""
+        with suppress(OSError):
+            if self._file is not None:
+                self._file.close()
             self._part.unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 
 from events.base import Postings, Quantities
@@ -12,16 +12,21 @@ from services.inventory.state import Bins
 _MAX_LOCATIONS_TO_COMBINE = 8
 
 
+def available(lines: Iterable[str], bins: Mapping[str, Bins]) -> Quantities:
+    """What could be promised of these SKUs, over all locations together."""
+    found = {}
+    for sku in lines:
+        units = 0
+        for bin_ in bins[sku].values():
+            units += bin_.on_hand - bin_.allocated - bin_.reserved
+        found[sku] = units
+    return found
+
+
 def shortage(lines: Quantities, bins: Mapping[str, Bins]) -> Quantities:
     """What is missing, over all locations together; {} if everything is there."""
-    missing = {}
-    for sku, wanted in lines.items():
-        available = 0
-        for bin_ in bins[sku].values():
-            available += bin_.on_hand - bin_.allocated - bin_.reserved
-        if available < wanted:
-            missing[sku] = wanted - available
-    return missing
+    free = available(lines, bins)
+    return {sku: wanted - free[sku] for sku, wanted in lines.items() if free[sku] < wanted}
 
 
 def allocate(lines: Quantities, bins: Mapping[str, Bins]) -> Postings:
@@ -50,9 +55,7 @@ def _fewest_locations(lines: Quantities, stock: Mapping[str, Mapping[str, int]])
     raise AssertionError("allocate() was called although something is short")
 
 
-def _grow(
-    ranked: list[str], lines: Quantities, stock: Mapping[str, Mapping[str, int]]
-) -> tuple[str, ...]:
+def _grow(ranked: list[str], lines: Quantities, stock: Mapping[str, Mapping[str, int]]) -> tuple[str, ...]:
     for size in range(1, len(ranked) + 1):
         if _fits(tuple(ranked[:size]), lines, stock):
             return tuple(ranked[:size])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import assert_never
 
-from events.base import Event, Postings
+from events.base import Event, Postings, Quantities
 from events.inventory import (
     LowStockCleared,
     LowStockReached,
@@ -22,7 +22,7 @@ from events.inventory import (
     StockReserved,
     StockShipped,
 )
-from services.inventory.allocation import allocate, shortage
+from services.inventory.allocation import allocate, available, shortage
 from services.inventory.commands import (
     AdjustStock,
     AllocateStock,
@@ -35,7 +35,7 @@ from services.inventory.commands import (
     ShipStock,
     StockCommand,
 )
-from services.inventory.state import Bin, StockEvent, StockState, evolve
+from services.inventory.state import DEFAULT_LOW_STOCK_THRESHOLD, Bin, StockEvent, StockState, evolve
 from services.runtime.decider import Decider
 
 
@@ -62,7 +62,7 @@ def decide(command: StockCommand, state: StockState) -> list[Event]:
             return _end_reservation(reservation_id, expired, state)
         case SetLowStockThresholds(thresholds):
             set_ = LowStockThresholdSet(thresholds=thresholds)
-            return [set_, *_low_stock(state, evolve(state, set_), thresholds)]
+            return [set_, *_low_stock(evolve(state, set_), _left(state, thresholds))]
         case _:
             assert_never(command)
 
@@ -82,12 +82,15 @@ def _allocate(command: AllocateStock, state: StockState) -> list[Event]:
         held = state.reservations[reservation_id]
         events.append(StockReservationEnded(reservation_id=reservation_id, lines=held, expired=False))
     free = _fold(state, events)
-    missing = shortage(lines, free.bins)
+    units = available(lines, free.bins)
+    missing = {sku: wanted - units[sku] for sku, wanted in lines.items() if units[sku] < wanted}
     if missing:
         events.append(StockBackordered(order_id=order_id, lines=lines, missing=missing))
+        left = units
     else:
         events.append(StockAllocated(order_id=order_id, lines=allocate(lines, free.bins)))
-    return [*events, *_low_stock(state, _fold(free, events[-1:]), lines)]
+        left = {sku: units[sku] - wanted for sku, wanted in lines.items()}
+    return [*events, *_low_stock(free, left)]
 
 
 def _ship(command: ShipStock, state: StockState) -> list[Event]:
@@ -107,7 +110,7 @@ def _reserve(command: ReserveStock, state: StockState) -> list[Event]:
         return [StockReservationRefused(reservation_id=reservation_id, missing=missing)]
     postings = allocate(lines, state.bins)
     reserved = StockReserved(reservation_id=reservation_id, lines=postings, expires_at=expires_at)
-    return [reserved, *_low_stock(state, evolve(state, reserved), lines)]
+    return [reserved, *_low_stock(state, _left(evolve(state, reserved), lines))]
 
 
 def _end_reservation(reservation_id: str, expired: bool, state: StockState) -> list[Event]:
@@ -170,7 +173,7 @@ def _and_serve(state: StockState, events: list[StockEvent], touched: Iterable[st
             events = [*events, served]
             after = evolve(after, served)
             touched |= lines.keys()
-    return [*events, *_low_stock(state, after, touched)]
+    return [*events, *_low_stock(state, _left(after, touched))]
 
 
 def _fold(state: StockState, events: Iterable[StockEvent]) -> StockState:
@@ -179,24 +182,28 @@ def _fold(state: StockState, events: Iterable[StockEvent]) -> StockState:
     return state
 
 
-def _low_stock(before: StockState, after: StockState, touched: Iterable[str]) -> list[Event]:
-    """Each SKU is reported once when it falls to its threshold, and once when it is above it again."""
+def _low_stock(state: StockState, available: Quantities) -> list[Event]:
+    """Each SKU is reported once when it falls to its threshold, and once when it is above it again.
+
+    `state` knows the thresholds and what was reported; `available` is what is left now.
+    """
     reached: dict[str, int] = {}
     cleared: dict[str, int] = {}
-    low, bins = before.low, after.bins
-    for sku in touched:
-        if sku not in bins:
-            continue
-        available = after.available(sku)
-        is_low = available <= after.threshold(sku)
+    thresholds, low = state.thresholds, state.low
+    for sku, units in available.items():
+        is_low = units <= thresholds.get(sku, DEFAULT_LOW_STOCK_THRESHOLD)
         if is_low is not (sku in low):
-            (reached if is_low else cleared)[sku] = max(0, available)
+            (reached if is_low else cleared)[sku] = max(0, units)
     events: list[Event] = []
     if reached:
         events.append(LowStockReached(available=dict(sorted(reached.items()))))
     if cleared:
         events.append(LowStockCleared(available=dict(sorted(cleared.items()))))
     return events
+
+
+def _left(state: StockState, touched: Iterable[str]) -> Quantities:
+    return available([sku for sku in touched if sku in state.bins], state.bins)
 
 
 DECIDER: Decider[StockCommand, StockState] = Decider(StockState(), decide, evolve)

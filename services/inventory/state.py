@@ -11,6 +11,9 @@ from typing import NamedTuple, assert_never
 
 from immutables import Map
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from events.base import Postings, Quantities
 from events.inventory import (
     LowStockCleared,
@@ -74,7 +77,7 @@ class Waiting(NamedTuple):
     lines: Quantities
 
 
-class StockState(NamedTuple):
+class StockState(Struct, frozen=True):
     """Everything one stock pool holds.
 
     bins          SKU -> location -> balances; a SKU that is not in here was never stocked
@@ -86,20 +89,14 @@ class StockState(NamedTuple):
     low           the SKUs that were reported as low
     """
 
-    bins: Map[str, Bins] = Map()  # noqa: RUF012  # immutable
-    allocations: Map[str, Postings] = Map()  # noqa: RUF012
-    backorders: Map[str, Waiting] = Map()  # noqa: RUF012
-    waiting: Map[str, frozenset[str]] = Map()  # noqa: RUF012
-    reservations: Map[str, Postings] = Map()  # noqa: RUF012
-    thresholds: Map[str, int] = Map()  # noqa: RUF012
-    low: Map[str, bool] = Map()  # noqa: RUF012
+    bins: Map[str, Bins] = Map()
+    allocations: Map[str, Postings] = Map()
+    backorders: Map[str, Waiting] = Map()
+    waiting: Map[str, frozenset[str]] = Map()
+    reservations: Map[str, Postings] = Map()
+    thresholds: Map[str, int] = Map()
+    low: Map[str, bool] = Map()
     backordered_ever: int = 0
-
-    def available(self, sku: str) -> int:
-        return sum(bin_.on_hand - bin_.allocated - bin_.reserved for bin_ in self.bins[sku].values())
-
-    def threshold(self, sku: str) -> int:
-        return self.thresholds.get(sku, DEFAULT_LOW_STOCK_THRESHOLD)
 
 
 def evolve(state: StockState, event: StockEvent) -> StockState:
@@ -107,39 +104,39 @@ def evolve(state: StockState, event: StockEvent) -> StockState:
         case StockAllocated():
             bins = post(state.bins, event.lines, allocated=1)
             served = _no_longer_waiting(state, event.order_id)
-            return served._replace(bins=bins, allocations=state.allocations.set(event.order_id, event.lines))
+            return replace(served, bins=bins, allocations=state.allocations.set(event.order_id, event.lines))
         case StockShipped():
             bins = post(state.bins, event.lines, on_hand=-1, allocated=-1)
-            return state._replace(bins=bins, allocations=_less(state.allocations, event.order_id, event.lines))
+            return replace(state, bins=bins, allocations=_less(state.allocations, event.order_id, event.lines))
         case StockReceived():
             bins = post(post(state.bins, event.lines, on_hand=1), event.expected, incoming=-1)
-            return state._replace(bins=bins)
+            return replace(state, bins=bins)
         case StockExpected():
-            return state._replace(bins=post(state.bins, event.lines, incoming=1))
+            return replace(state, bins=post(state.bins, event.lines, incoming=1))
         case StockAdjusted():
             bins = post(post(state.bins, event.added, on_hand=1), event.removed, on_hand=-1)
-            return state._replace(bins=bins)
+            return replace(state, bins=bins)
         case StockBackordered():
             return _wait(state, event)
         case StockReleased():
             bins = post(state.bins, event.lines, allocated=-1)
             released = _no_longer_waiting(state, event.order_id)
-            return released._replace(bins=bins, allocations=_less(state.allocations, event.order_id, event.lines))
+            return replace(released, bins=bins, allocations=_less(state.allocations, event.order_id, event.lines))
         case StockReserved():
             reservations = state.reservations.set(event.reservation_id, event.lines)
-            return state._replace(bins=post(state.bins, event.lines, reserved=1), reservations=reservations)
+            return replace(state, bins=post(state.bins, event.lines, reserved=1), reservations=reservations)
         case StockReservationEnded():
             bins = post(state.bins, event.lines, reserved=-1)
-            return state._replace(bins=bins, reservations=_without(state.reservations, event.reservation_id))
+            return replace(state, bins=bins, reservations=_without(state.reservations, event.reservation_id))
         case LowStockReached():
-            return state._replace(low=state.low.update({sku: True for sku in event.available}))
+            return replace(state, low=state.low.update({sku: True for sku in event.available}))
         case LowStockCleared():
             low = state.low.mutate()
             for sku in event.available:
                 low.pop(sku, None)
-            return state._replace(low=low.finish())
+            return replace(state, low=low.finish())
         case LowStockThresholdSet():
-            return state._replace(thresholds=state.thresholds.update(event.thresholds))
+            return replace(state, thresholds=state.thresholds.update(event.thresholds))
         case StockRejected() | StockReservationRefused():
             return state
         case _:
@@ -179,9 +176,7 @@ def _less(allocations: Map[str, Postings], order_id: str, gone: Postings) -> Map
     if promised is None or promised == gone:
         return _without(allocations, order_id)
     left = {
-        sku: remaining
-        for sku, by_location in promised.items()
-        if (remaining := _minus(by_location, gone.get(sku, {})))
+        sku: remaining for sku, by_location in promised.items() if (remaining := _minus(by_location, gone.get(sku, {})))
     }
     return allocations.set(order_id, left) if left else _without(allocations, order_id)
 
@@ -197,10 +192,8 @@ def _without(mapping: Map[str, Postings], key: str) -> Map[str, Postings]:
 def _wait(state: StockState, event: StockBackordered) -> StockState:
     since = state.backordered_ever + 1
     backorders = state.backorders.set(event.order_id, Waiting(since, event.lines))
-    waiting = state.waiting.update(
-        {sku: state.waiting.get(sku, frozenset()) | {event.order_id} for sku in event.lines}
-    )
-    return state._replace(backorders=backorders, waiting=waiting, backordered_ever=since)
+    waiting = state.waiting.update({sku: state.waiting.get(sku, frozenset()) | {event.order_id} for sku in event.lines})
+    return replace(state, backorders=backorders, waiting=waiting, backordered_ever=since)
 
 
 def _no_longer_waiting(state: StockState, order_id: str) -> StockState:
@@ -208,12 +201,10 @@ def _no_longer_waiting(state: StockState, order_id: str) -> StockState:
     if waited is None:
         return state
     waiting = _strike(state.waiting, waited.lines, order_id)
-    return state._replace(backorders=state.backorders.delete(order_id), waiting=waiting)
+    return replace(state, backorders=state.backorders.delete(order_id), waiting=waiting)
 
 
-def _strike(
-    waiting: Map[str, frozenset[str]], skus: Iterable[str], order_id: str
-) -> Map[str, frozenset[str]]:
+def _strike(waiting: Map[str, frozenset[str]], skus: Iterable[str], order_id: str) -> Map[str, frozenset[str]]:
     changed = waiting.mutate()
     for sku in skus:
         others = changed.get(sku, frozenset()) - {order_id}

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from msgspec.structs import replace
+
 from events.base import Event, Postings
 from events.order import (
     AllocationReleaseRequested,
@@ -139,14 +141,14 @@ def _ask_for_money(state: OrderState) -> list[Event]:
 def _payment_authorized(state: OrderState) -> list[Event]:
     if state.closed or state.cancelling is not None:
         # Money that comes too late is let go again, once.
-        return [PaymentVoidRequested(order_id=state.order_id)] if state.money is Money.REQUESTED and state.closed else []
+        return (
+            [PaymentVoidRequested(order_id=state.order_id)] if state.money is Money.REQUESTED and state.closed else []
+        )
     return [_allocation_requested(state)] if state.money is Money.REQUESTED else []
 
 
 def _allocation_requested(state: OrderState) -> Event:
-    return AllocationRequested(
-        order_id=state.order_id, lines=state.lines, reservation_id=state.reservation_id
-    )
+    return AllocationRequested(order_id=state.order_id, lines=state.lines, reservation_id=state.reservation_id)
 
 
 def _stock_allocated(command: NoteStockAllocated, state: OrderState) -> list[Event]:
@@ -286,7 +288,7 @@ def _release(command: ReleaseHold, state: OrderState) -> list[Event]:
     released = OrderHoldReleased(order_id=state.order_id, hold=command.hold)
     after = evolve(state, released)
     if command.payment_token is not None:
-        after = after._replace(payment_token=command.payment_token)
+        after = replace(after, payment_token=command.payment_token)
     return [released, *_proceed(after)]
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from enum import StrEnum
-from typing import NamedTuple, assert_never
+from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from events.base import Address, Postings, Quantities
 from events.order import (
@@ -108,7 +111,7 @@ class Part(StrEnum):
     SHIPPED = "shipped"
 
 
-class Sending(NamedTuple):
+class Sending(Struct, frozen=True):
     """One location's part of the order."""
 
     location: str
@@ -116,7 +119,7 @@ class Sending(NamedTuple):
     part: Part
 
 
-class OrderState(NamedTuple):
+class OrderState(Struct, frozen=True):
     """One order. `reviewed`: validation has spoken. `cancelling`: the reason, while a cancellation is under way."""
 
     order_id: str = ""
@@ -129,12 +132,12 @@ class OrderState(NamedTuple):
     payment_token: str = ""
     country: str = ""
     address_on_file: bool = False
-    lines: Quantities = {}  # noqa: RUF012  # never changed in place
+    lines: Quantities = {}  # never changed in place
     reservation_id: str | None = None
     money: Money = Money.NONE
     goods: Goods = Goods.NONE
-    allocated: Postings = {}  # noqa: RUF012
-    sendings: dict[str, Sending] = {}  # noqa: RUF012
+    allocated: Postings = {}
+    sendings: dict[str, Sending] = {}
 
     @property
     def closed(self) -> bool:
@@ -155,46 +158,46 @@ def evolve(state: OrderState, event: OrderEvent) -> OrderState:
         case OrderPlaced():
             return _placed(event)
         case OrderAccepted():
-            return state._replace(status=Status.ACCEPTED, reviewed=True)
+            return replace(state, status=Status.ACCEPTED, reviewed=True)
         case PaymentRequested():
-            return state._replace(money=Money.REQUESTED, payment_token=event.payment_token)
+            return replace(state, money=Money.REQUESTED, payment_token=event.payment_token)
         case AllocationRequested():
             # Goods are asked for once the money is promised, or there is none to promise.
             money = Money.AUTHORIZED if state.money is Money.REQUESTED else state.money
-            return state._replace(goods=Goods.REQUESTED, money=money)
+            return replace(state, goods=Goods.REQUESTED, money=money)
         case OrderConfirmed():
-            return state._replace(status=Status.CONFIRMED, goods=Goods.ALLOCATED, allocated=event.lines)
+            return replace(state, status=Status.CONFIRMED, goods=Goods.ALLOCATED, allocated=event.lines)
         case FulfillmentRequested():
             return _part(state, event.fulfillment_id, Sending(event.location, event.lines, Part.REQUESTED))
         case OrderLinesShipped():
             return _moved(state, event.fulfillment_id, Part.SHIPPED)
         case PaymentCaptureRequested():
-            return state._replace(money=Money.CAPTURING)
+            return replace(state, money=Money.CAPTURING)
         case OrderCompleted():
-            return state._replace(status=Status.COMPLETED, money=Money.CAPTURED)
+            return replace(state, status=Status.COMPLETED, money=Money.CAPTURED)
         case OrderHeld():
             return _held(state, event.hold)
         case OrderHoldReleased():
-            return state._replace(holds=state.holds - {event.hold})
+            return replace(state, holds=state.holds - {event.hold})
         case OrderCancellationRequested():
-            return state._replace(cancelling=event.reason)
+            return replace(state, cancelling=event.reason)
         case OrderCancellationRefused():
-            return state._replace(cancelling=None)
+            return replace(state, cancelling=None)
         case FulfillmentCancelRequested():
             return _moved(state, event.fulfillment_id, Part.STOPPING)
         case OrderFulfillmentStopped():
             return _moved(state, event.fulfillment_id, Part.STOPPED)
         case AllocationReleaseRequested():
-            return state._replace(goods=Goods.RELEASING)
+            return replace(state, goods=Goods.RELEASING)
         case PaymentVoidRequested():
             goods = Goods.NONE if state.goods is Goods.RELEASING else state.goods
-            return state._replace(money=Money.UNDOING, goods=goods)
+            return replace(state, money=Money.UNDOING, goods=goods)
         case OrderCancelled():
-            return state._replace(status=Status.CANCELLED, cancelling=None, holds=frozenset())
+            return replace(state, status=Status.CANCELLED, cancelling=None, holds=frozenset())
         case OrderRejected():
-            return state._replace(status=Status.REJECTED, reviewed=True, holds=frozenset())
+            return replace(state, status=Status.REJECTED, reviewed=True, holds=frozenset())
         case OrderExpired():
-            return state._replace(status=Status.EXPIRED, holds=frozenset())
+            return replace(state, status=Status.EXPIRED, holds=frozenset())
         case OrderCorrected():
             return state if event.ship_to is None else _readdressed(state, event.ship_to)
         case OrderIntakeConflicted() | OrderCorrectionRefused():
@@ -221,22 +224,22 @@ def _placed(event: OrderPlaced) -> OrderState:
 
 
 def _readdressed(state: OrderState, ship_to: Address) -> OrderState:
-    return state._replace(country=ship_to.country, address_on_file=False)
+    return replace(state, country=ship_to.country, address_on_file=False)
 
 
 def _held(state: OrderState, hold: Hold) -> OrderState:
-    held = state._replace(holds=state.holds | {hold})
+    held = replace(state, holds=state.holds | {hold})
     if hold is Hold.ADDRESS:
-        return held._replace(reviewed=True)
+        return replace(held, reviewed=True)
     if hold is Hold.PAYMENT:
         failed = {Money.REQUESTED: Money.DECLINED, Money.CAPTURING: Money.CAPTURE_FAILED}
-        return held._replace(money=failed.get(state.money, state.money))
+        return replace(held, money=failed.get(state.money, state.money))
     return held
 
 
 def _part(state: OrderState, fulfillment_id: str, sending: Sending) -> OrderState:
-    return state._replace(sendings={**state.sendings, fulfillment_id: sending})
+    return replace(state, sendings={**state.sendings, fulfillment_id: sending})
 
 
 def _moved(state: OrderState, fulfillment_id: str, part: Part) -> OrderState:
-    return _part(state, fulfillment_id, state.sendings[fulfillment_id]._replace(part=part))
+    return _part(state, fulfillment_id, replace(state.sendings[fulfillment_id], part=part))

@@ -70,7 +70,7 @@ def _wrong_amounts(order: OrderPlaced, exponent: int) -> list[Problem]:
     if total_minor != order.total_minor:
         message = (
             f"The total is {order.total_minor}, but lines and charges add up to {total_minor} (minor units of "
-            f"{order.currency}; each line is quantity x unit price, rounded once, half up). Correct the total or the lines."
+            f"{order.currency}; each line is quantity x unit price, rounded once, half up). Correct one of them."
         )
         found.append(Problem(code="total_mismatch", where="total_minor", message=message))
     return found

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
-from events.base import WALL_CLOCK, Recorded
+from events.base import WALL_CLOCK, Event, Recorded
 from events.payment import (
     CaptureInitiated,
     PaymentInitiated,
@@ -36,7 +36,9 @@ from services.payment.state import PaymentState
 from services.runtime.decider import Directive
 from services.runtime.worker import Now
 
-INTENTS = frozenset({PaymentInitiated, CaptureInitiated, VoidInitiated, RefundInitiated, PaymentInquiryInitiated})
+INTENTS: frozenset[type[Event]] = frozenset(
+    {PaymentInitiated, CaptureInitiated, VoidInitiated, RefundInitiated, PaymentInquiryInitiated}
+)
 
 # The provider forgets a key after KEY_LIFETIME. Half of it leaves room for clocks that disagree.
 _SAFE_TO_RESEND = KEY_LIFETIME / 2
@@ -52,6 +54,19 @@ def is_open(state: object, intent: Recorded) -> bool:
     return state.asking and state.intent_version == intent.version
 
 
+class ProviderCall(NamedTuple):
+    """Every intent in one shape: what to do, and under which idempotency key."""
+
+    order_id: str
+    operation: PaymentOperation
+    attempt: int
+    key: str
+    amount_minor: int
+    currency: str
+    payment_token: str
+    reference: str | None
+
+
 class PaymentCalls:
     """Carries out payment intents against a provider. Every way a call can end is a command."""
 
@@ -63,7 +78,7 @@ class PaymentCalls:
         self._action_ttl = action_ttl
 
     async def __call__(self, intent: Recorded) -> Directive:
-        inquiry = self._inquiry(intent)
+        inquiry = _call_of(intent)
         try:
             async with asyncio.timeout(self._timeout_s):
                 command = await self._carry_out(intent, inquiry)
@@ -72,7 +87,7 @@ class PaymentCalls:
             command = say.RecordUnknown(inquiry.operation, self._now() + timedelta(seconds=pause_s))
         return Directive(payment_stream(inquiry.order_id), command)
 
-    async def _carry_out(self, intent: Recorded, inquiry: PaymentInquiryInitiated) -> say.PaymentCommand:
+    async def _carry_out(self, intent: Recorded, inquiry: ProviderCall) -> say.PaymentCommand:
         asked_before = isinstance(intent.event, PaymentInquiryInitiated)
         if asked_before or self._now() - intent.recorded_at > _SAFE_TO_RESEND:
             known = await self._provider.find(order_ref=inquiry.order_id)
@@ -81,9 +96,7 @@ class PaymentCalls:
                 return settled
         return await self._send(intent, inquiry)
 
-    def _settled(
-        self, intent: Recorded, inquiry: PaymentInquiryInitiated, known: Payment | None
-    ) -> say.PaymentCommand | None:
+    def _settled(self, intent: Recorded, inquiry: ProviderCall, known: Payment | None) -> say.PaymentCommand | None:
         """What the provider's own books say about the operation; None if it has not happened there."""
         if known is None:
             return None
@@ -98,9 +111,7 @@ class PaymentCalls:
             return say.RecordRefunded(known.reference, known.refunded_minor)
         return None
 
-    def _authorization(
-        self, intent: Recorded, inquiry: PaymentInquiryInitiated, known: Payment
-    ) -> say.PaymentCommand | None:
+    def _authorization(self, intent: Recorded, inquiry: ProviderCall, known: Payment) -> say.PaymentCommand | None:
         match known.state:
             case AtProvider.AUTHORIZED | AtProvider.CAPTURED:
                 return say.RecordAuthorized(known.reference, known.amount_minor)
@@ -118,7 +129,7 @@ class PaymentCalls:
         now = self._now() if intent.clock == WALL_CLOCK else intent.occurred_at
         return say.RecordActionRequired(reference, now + self._action_ttl, now)
 
-    async def _send(self, intent: Recorded, call: PaymentInquiryInitiated) -> say.PaymentCommand:
+    async def _send(self, intent: Recorded, call: ProviderCall) -> say.PaymentCommand:
         reference = call.reference or ""
         match call.operation:
             case Operation.AUTHORIZE:
@@ -130,14 +141,12 @@ class PaymentCalls:
             case Operation.VOID:
                 return _undone(call.operation, await self._provider.void(key=call.key, reference=reference))
             case Operation.REFUND:
-                answer = await self._provider.refund(
-                    key=call.key, reference=reference, amount_minor=call.amount_minor
-                )
+                answer = await self._provider.refund(key=call.key, reference=reference, amount_minor=call.amount_minor)
                 return _undone(call.operation, answer)
             case _:
                 assert_never(call.operation)
 
-    async def _authorize(self, intent: Recorded, call: PaymentInquiryInitiated) -> say.PaymentCommand:
+    async def _authorize(self, intent: Recorded, call: ProviderCall) -> say.PaymentCommand:
         answer = await self._provider.authorize(
             key=call.key,
             order_ref=call.order_id,
@@ -155,43 +164,34 @@ class PaymentCalls:
             case _:
                 assert_never(answer)
 
-    def _inquiry(self, intent: Recorded) -> PaymentInquiryInitiated:
-        """Every intent as one shape: what to do, under which key. The intent's id is the operation's key."""
-        event = intent.event
-        match event:
-            case PaymentInquiryInitiated():
-                return event
-            case PaymentInitiated():
-                return _call(intent, Operation.AUTHORIZE, event.amount_minor, event.currency, event.payment_token)
-            case CaptureInitiated():
-                return _call(intent, Operation.CAPTURE, event.amount_minor, reference=event.reference)
-            case VoidInitiated():
-                return _call(intent, Operation.VOID, 0, reference=event.reference)
-            case RefundInitiated():
-                return _call(intent, Operation.REFUND, event.amount_minor, reference=event.reference)
-            case _:
-                raise TypeError(f"{intent.type} is no payment intent")
+
+def _call_of(intent: Recorded) -> ProviderCall:
+    event = intent.event
+    match event:
+        case PaymentInitiated():
+            return _first(intent, Operation.AUTHORIZE, event.amount_minor, event.currency, event.payment_token)
+        case CaptureInitiated():
+            return _first(intent, Operation.CAPTURE, event.amount_minor, reference=event.reference)
+        case VoidInitiated():
+            return _first(intent, Operation.VOID, 0, reference=event.reference)
+        case RefundInitiated():
+            return _first(intent, Operation.REFUND, event.amount_minor, reference=event.reference)
+        case PaymentInquiryInitiated():
+            return ProviderCall(**dict(event))
+        case _:
+            raise TypeError(f"{intent.type} is no payment intent")
 
 
-def _call(
+def _first(
     intent: Recorded,
     operation: PaymentOperation,
     amount_minor: int,
     currency: str = "",
     token: str = "",
     reference: str | None = None,
-) -> PaymentInquiryInitiated:
+) -> ProviderCall:
     order_id = getattr(intent.event, "order_id")  # noqa: B009  # every intent has one; Event itself does not
-    return PaymentInquiryInitiated.model_construct(
-        order_id=order_id,
-        operation=operation,
-        attempt=0,
-        key=intent.id,
-        amount_minor=amount_minor,
-        currency=currency,
-        payment_token=token,
-        reference=reference,
-    )
+    return ProviderCall(order_id, operation, 0, intent.id, amount_minor, currency, token, reference)
 
 
 def _captured(answer: Captured | Refused) -> say.PaymentCommand:

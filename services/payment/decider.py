@@ -92,9 +92,7 @@ def _authorize(command: AuthorizePayment, state: PaymentState) -> list[Event]:
     if state.operation is not None or state.stage not in (Stage.NONE, Stage.DECLINED):
         return []
     order_id, amount_minor, currency, token = command
-    return [
-        PaymentInitiated(order_id=order_id, amount_minor=amount_minor, currency=currency, payment_token=token)
-    ]
+    return [PaymentInitiated(order_id=order_id, amount_minor=amount_minor, currency=currency, payment_token=token)]
 
 
 def _authorized(command: RecordAuthorized, state: PaymentState) -> list[Event]:
@@ -137,17 +135,13 @@ def _capture(command: CapturePayment, state: PaymentState) -> list[Event]:
     if command.amount_minor > state.amount_minor:
         reason = f"{command.amount_minor} is more than the authorized {state.amount_minor}"
         return [CaptureFailed(order_id=command.order_id, reason=reason)]
-    return [
-        CaptureInitiated(order_id=command.order_id, reference=state.reference, amount_minor=command.amount_minor)
-    ]
+    return [CaptureInitiated(order_id=command.order_id, reference=state.reference, amount_minor=command.amount_minor)]
 
 
 def _captured(command: RecordCaptured, state: PaymentState) -> list[Event]:
     if state.operation is not PaymentOperation.CAPTURE:
         return []
-    captured = PaymentCaptured(
-        order_id=state.order_id, reference=command.reference, amount_minor=command.amount_minor
-    )
+    captured = PaymentCaptured(order_id=state.order_id, reference=command.reference, amount_minor=command.amount_minor)
     return [captured, *_undo_if_queued(evolve(state, captured))]
 
 

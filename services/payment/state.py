@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple, assert_never
+from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from events.payment import (
     CaptureFailed,
@@ -59,7 +62,7 @@ class Stage(StrEnum):
     REFUNDED = "refunded"
 
 
-class PaymentState(NamedTuple):
+class PaymentState(Struct, frozen=True):
     """One order's payment.
 
     operation       the call that is under way or whose outcome is unknown
@@ -87,44 +90,45 @@ class PaymentState(NamedTuple):
 
 
 def evolve(state: PaymentState, event: PaymentEvent) -> PaymentState:
-    state = state._replace(version=state.version + 1)
+    state = replace(state, version=state.version + 1)
     match event:
         case PaymentInitiated():
             begun = _begin(state, PaymentOperation.AUTHORIZE)
-            return begun._replace(
+            return replace(
+                begun,
                 order_id=event.order_id,
                 amount_minor=event.amount_minor,
                 currency=event.currency,
                 payment_token=event.payment_token,
             )
         case PaymentAuthorized():
-            return _end(state, Stage.AUTHORIZED)._replace(reference=event.reference, amount_minor=event.amount_minor)
+            return replace(_end(state, Stage.AUTHORIZED), reference=event.reference, amount_minor=event.amount_minor)
         case CaptureInitiated():
             return _begin(state, PaymentOperation.CAPTURE)
         case PaymentCaptured():
-            return _end(state, Stage.CAPTURED)._replace(captured_minor=event.amount_minor)
+            return replace(_end(state, Stage.CAPTURED), captured_minor=event.amount_minor)
         case PaymentDeclined():
             return _end(state, Stage.DECLINED)
         case PaymentActionRequired():
             ended = _end(state, Stage.ACTION_REQUIRED)
-            return ended._replace(reference=event.reference, expires_at=event.expires_at)
+            return replace(ended, reference=event.reference, expires_at=event.expires_at)
         case PaymentExpired():
             return _end(state, Stage.EXPIRED)
         case PaymentOutcomeUnknown():
-            return state._replace(asking=False, attempt=event.attempt)
+            return replace(state, asking=False, attempt=event.attempt)
         case PaymentInquiryInitiated():
-            begun = state._replace(operation=event.operation, intent_version=state.version, asking=True)
-            return begun._replace(attempt=event.attempt)
+            begun = replace(state, operation=event.operation, intent_version=state.version, asking=True)
+            return replace(begun, attempt=event.attempt)
         case CaptureFailed():
             return _end(state, state.stage)
         case VoidQueued():
-            return state._replace(undo_queued=True)
+            return replace(state, undo_queued=True)
         case VoidInitiated():
-            return _begin(state, PaymentOperation.VOID)._replace(undo_queued=False)
+            return replace(_begin(state, PaymentOperation.VOID), undo_queued=False)
         case PaymentVoided():
-            return _end(state, Stage.VOIDED)._replace(order_id=event.order_id, undo_queued=False)
+            return replace(_end(state, Stage.VOIDED), order_id=event.order_id, undo_queued=False)
         case RefundInitiated():
-            return _begin(state, PaymentOperation.REFUND)._replace(undo_queued=False)
+            return replace(_begin(state, PaymentOperation.REFUND), undo_queued=False)
         case PaymentRefunded():
             return _end(state, Stage.REFUNDED)
         case PaymentUndoFailed():
@@ -135,8 +139,8 @@ def evolve(state: PaymentState, event: PaymentEvent) -> PaymentState:
 
 def _begin(state: PaymentState, operation: PaymentOperation) -> PaymentState:
     version = state.version
-    return state._replace(operation=operation, intent_version=version, key_version=version, asking=True, attempt=0)
+    return replace(state, operation=operation, intent_version=version, key_version=version, asking=True, attempt=0)
 
 
 def _end(state: PaymentState, stage: Stage) -> PaymentState:
-    return state._replace(stage=stage, operation=None, asking=False, attempt=0)
+    return replace(state, stage=stage, operation=None, asking=False, attempt=0)

@@ -25,10 +25,14 @@ class Decider(NamedTuple, Generic[C, S]):
 
 
 class Directive(NamedTuple):
-    """A command and the stream whose decider shall answer it."""
+    """A command and the stream whose decider shall answer it.
+
+    `occurred_at` is when it happened in the world, where the command reports something that has its own time.
+    """
 
     stream: str
     command: Any
+    occurred_at: datetime | None = None
 
 
 React = Callable[[Recorded], Iterable[Directive]]

@@ -105,7 +105,7 @@ class Batch:
 
     def decide(self, directive: Directive, cause: Cause) -> None:
         """Decide one command against the state that the batch has reached."""
-        stream, command = directive
+        stream, command, _ = directive
         held = self._now.get(stream) or self._desk.held(stream)
         events = self._rules.decide(command, held.state)
         if events:

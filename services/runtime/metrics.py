@@ -12,6 +12,8 @@ conflicts = Counter("waybill_version_conflicts_total", "Appends decided again af
 parked = Counter("waybill_parked_total", "Events parked because they could not be handled.", ["consumer"])
 effect_calls = Counter("waybill_effect_calls_total", "Calls to providers and carriers.", ["consumer"])
 effect_failures = Counter("waybill_effect_failures_total", "Calls that ended in an unexpected error.", ["consumer"])
-step_failures = Counter("waybill_step_failures_total", "Steps put off because the store or Redis was away.", ["consumer"])
+step_failures = Counter(
+    "waybill_step_failures_total", "Steps put off because the store or Redis was away.", ["consumer"]
+)
 lag = Gauge("waybill_consumer_lag_positions", "Positions between a consumer and the head of the log.", ["consumer"])
 parked_now = Gauge("waybill_parked_events", "Events that are parked now.", ["consumer"])

@@ -108,7 +108,8 @@ class Poller:
                 now = self._now()
                 for one in finished:
                     if one.directive is not None:
-                        batch.decide(one.directive, caused_by(one.intent, self.name, now))
+                        at = one.directive.occurred_at or now
+                        batch.decide(one.directive, caused_by(one.intent, self.name, at)._replace(occurred_at=at))
                 batch.commit()
                 return
             except VersionConflict:

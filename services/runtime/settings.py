@@ -28,14 +28,20 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(
         None, description="Where Redis is; without it one is started as a child process. May hold a password."
     )
-    warehouse: Warehouse = Field(Warehouse.SANDBOX, description="sandbox: works by itself; manual: people over the API.")
+    warehouse: Warehouse = Field(
+        Warehouse.SANDBOX, description="sandbox: works by itself; manual: people over the API."
+    )
     batch_events: int = Field(500, ge=1, le=10_000, description="Events a worker takes at a time.")
-    call_timeout_s: float = Field(10.0, gt=0, le=300, description="How long one call to a provider or carrier may take.")
+    call_timeout_s: float = Field(
+        10.0, gt=0, le=300, description="How long one call to a provider or carrier may take."
+    )
     calls_at_once: int = Field(64, ge=1, le=1_000, description="Calls under way at once, for each kind of call.")
     action_ttl_s: float = Field(3 * 86_400, gt=0, description="How long a buyer may take to confirm a payment.")
     tracking_every_s: float = Field(900, gt=0, description="How often a parcel on its way is asked about.")
     http_host: str = Field("127.0.0.1", description="The address that the HTTP server listens on.")
-    http_port: int = Field(8000, ge=0, le=65_535, description="The port that the HTTP server listens on; 0: any free one.")
+    http_port: int = Field(
+        8000, ge=0, le=65_535, description="The port that the HTTP server listens on; 0: any free one."
+    )
     max_body_bytes: int = Field(1_000_000, ge=1_000, description="The largest HTTP body that is read.")
     patience_s: float = Field(30.0, gt=0, description="How long a command waits for a store or Redis that is away.")
     log_level: str = Field("WARNING", description="DEBUG, INFO, WARNING or ERROR.")

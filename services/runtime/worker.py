@@ -36,7 +36,15 @@ class Worker:
     CONFLICT_ATTEMPTS = 10
 
     def __init__(
-        self, name: str, *, store: EventStore, feed: Feed, desk: Desk, reactions: Reactions, now: Now, batch_size: int = 500
+        self,
+        name: str,
+        *,
+        store: EventStore,
+        feed: Feed,
+        desk: Desk,
+        reactions: Reactions,
+        now: Now,
+        batch_size: int = 500,
     ) -> None:
         """`name` is the consumer's name in the store's tracking; `batch_size` counts events."""
         self.name = name

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import assert_never
 
-from events.base import WALL_CLOCK, Address, Recorded
+from events.base import WALL_CLOCK, Address, Event, Recorded
 from events.shipping import LabelInquiryInitiated, LabelRequested, ParcelShipped, TrackingScan, fulfillment_stream
 from services.runtime.decider import Directive
 from services.runtime.worker import Now
@@ -21,8 +21,8 @@ from services.shipping.commands import (
 )
 from services.shipping.state import FulfillmentState, Stage
 
-LABEL_INTENTS = frozenset({LabelRequested, LabelInquiryInitiated})
-TRACKED = frozenset({ParcelShipped})
+LABEL_INTENTS: frozenset[type[Event]] = frozenset({LabelRequested, LabelInquiryInitiated})
+TRACKED: frozenset[type[Event]] = frozenset({ParcelShipped})
 
 _FIRST_PAUSE_S = 5.0
 _LONGEST_PAUSE_S = 3_600.0
@@ -107,4 +107,5 @@ class TrackingCalls:
         except (CarrierTimeout, CarrierUnavailable, TimeoutError):
             scans = []  # nothing new; the parcel is asked about again at its next turn
         known = [TrackingScan(status=scan.status, scanned_at=scan.scanned_at, place=scan.place) for scan in scans]
-        return Directive(fulfillment_stream(event.fulfillment_id), RecordTracking(known))
+        latest = known[-1].scanned_at if known else shipped.occurred_at
+        return Directive(fulfillment_stream(event.fulfillment_id), RecordTracking(known), latest)

@@ -118,9 +118,7 @@ def _ship(state: FulfillmentState) -> list[Event]:
     if state.stage is not Stage.PACKED or not state.tracking_number:
         return []
     return [
-        ParcelShipped(
-            **_ids(state), location=state.location, tracking_number=state.tracking_number, lines=state.lines
-        )
+        ParcelShipped(**_ids(state), location=state.location, tracking_number=state.tracking_number, lines=state.lines)
     ]
 
 

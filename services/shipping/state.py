@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple, assert_never
+from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from events.base import Quantities
 from events.shipping import (
@@ -52,7 +55,7 @@ class Stage(StrEnum):
     CANCELLED = "cancelled"
 
 
-class FulfillmentState(NamedTuple):
+class FulfillmentState(Struct, frozen=True):
     """One fulfillment order.
 
     asking          whether the carrier is being asked now
@@ -68,7 +71,7 @@ class FulfillmentState(NamedTuple):
     location: str = ""
     country: str = ""
     address_on_file: bool = False
-    lines: Quantities = {}  # noqa: RUF012  # never changed in place
+    lines: Quantities = {}  # never changed in place
     parcel_id: str = ""
     asking: bool = False
     unknown: bool = False
@@ -80,10 +83,11 @@ class FulfillmentState(NamedTuple):
 
 
 def evolve(state: FulfillmentState, event: ShippingEvent) -> FulfillmentState:
-    state = state._replace(version=state.version + 1)
+    state = replace(state, version=state.version + 1)
     match event:
         case FulfillmentOpened():
-            return state._replace(
+            return replace(
+                state,
                 stage=Stage.OPEN,
                 order_id=event.order_id,
                 fulfillment_id=event.fulfillment_id,
@@ -93,30 +97,30 @@ def evolve(state: FulfillmentState, event: ShippingEvent) -> FulfillmentState:
                 lines=event.lines,
             )
         case ItemsPicked():
-            return state._replace(stage=Stage.PICKED)
+            return replace(state, stage=Stage.PICKED)
         case ParcelPacked():
-            return state._replace(stage=Stage.PACKED, parcel_id=event.parcel_id)
+            return replace(state, stage=Stage.PACKED, parcel_id=event.parcel_id)
         case LabelRequested():
             version = state.version
-            asking = state._replace(asking=True, unknown=False, attempt=0)
-            return asking._replace(intent_version=version, key_version=version)
+            asking = replace(state, asking=True, unknown=False, attempt=0)
+            return replace(asking, intent_version=version, key_version=version)
         case LabelPurchased():
-            return state._replace(asking=False, unknown=False, tracking_number=event.tracking_number)
+            return replace(state, asking=False, unknown=False, tracking_number=event.tracking_number)
         case LabelRefused():
-            return state._replace(asking=False, unknown=False)
+            return replace(state, asking=False, unknown=False)
         case LabelOutcomeUnknown():
-            return state._replace(asking=False, unknown=True, attempt=event.attempt)
+            return replace(state, asking=False, unknown=True, attempt=event.attempt)
         case LabelInquiryInitiated():
-            return state._replace(asking=True, unknown=False, intent_version=state.version)
+            return replace(state, asking=True, unknown=False, intent_version=state.version)
         case ParcelShipped():
-            return state._replace(stage=Stage.SHIPPED)
+            return replace(state, stage=Stage.SHIPPED)
         case TrackingUpdated():
-            return state._replace(scans=(*state.scans, *event.scans))
+            return replace(state, scans=(*state.scans, *event.scans))
         case ParcelDelivered():
-            return state._replace(stage=Stage.DELIVERED)
+            return replace(state, stage=Stage.DELIVERED)
         case FulfillmentCancelled():
-            return state._replace(
-                stage=Stage.CANCELLED, order_id=event.order_id, fulfillment_id=event.fulfillment_id, asking=False
+            return replace(
+                state, stage=Stage.CANCELLED, order_id=event.order_id, fulfillment_id=event.fulfillment_id, asking=False
             )
         case FulfillmentCancelRefused():
             return state

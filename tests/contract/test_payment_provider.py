@@ -37,6 +37,7 @@ from services.payment.provider import (
 from services.payment.sandbox import SandboxProvider
 
 T = TypeVar("T")
+ROOT = Path(__file__).parents[2]
 MONDAY = datetime(2024, 3, 4, 9, 0, tzinfo=UTC)
 
 
@@ -410,7 +411,7 @@ asyncio.run(main())
 
 def test_kill_9_loses_nothing_that_was_answered(tmp_path: Path) -> None:
     path = tmp_path / "provider.journal"
-    child = subprocess.Popen([sys.executable, "-c", _CHARGE_UNTIL_KILLED, str(path)], stdout=subprocess.PIPE)
+    child = subprocess.Popen([sys.executable, "-c", _CHARGE_UNTIL_KILLED, str(path)], cwd=ROOT, stdout=subprocess.PIPE)
     assert child.stdout is not None
     answered = [int(child.stdout.readline()) for _ in range(200)]
     child.send_signal(signal.SIGKILL)

@@ -1,3 +1,5 @@
-from tests.history import write_uncommitted
+import sys
 
-write_uncommitted()
+from tests.history import write
+
+write(again=sys.argv[1:])

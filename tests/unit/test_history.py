@@ -12,7 +12,7 @@ from events.codec import EVENT_TYPES, UPCASTERS, decode, encode
 from events.order import OrderPlaced
 from tests.history import FOLDER, SUMS, digest_line, golden
 
-FILES = sorted(FOLDER.glob("*.json"))
+FILES = sorted(FOLDER.glob("*.json"), key=lambda path: path.name)
 
 
 def read(path: Path) -> Recorded:

@@ -1,0 +1,281 @@
+"""The views in a Redis. The only module that imports `redis`.
+
+Keys
+----
+waybill:live                                  number of the live generation; 1 if missing
+waybill:generations                           the highest number that was given out
+waybill:builder, waybill:hold                 who builds a generation, who holds the live one; both expire
+waybill:<generation>:checkpoints              hash: projection -> position
+waybill:<generation>:<table>:row:<key>        and `entries:<key>` (list), `index:<name>` (sorted set), `totals` (hash)
+
+Written for one Redis, not for a Redis Cluster: the scripts reach keys that they are not told beforehand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import orjson
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from projections import lua
+from projections.redis_server import RedisServer, RedisServerError
+from projections.views import (
+    BUILDER_TTL_S,
+    Batch,
+    StaleWriter,
+    Standing,
+    TableChanges,
+    ViewsBusy,
+    ViewsHeld,
+    ViewsUnavailable,
+)
+
+# A commit of several thousand events takes some 50 ms; ten seconds without an answer is a Redis in trouble.
+_ANSWER_TIMEOUT_S = 10.0
+_CONNECT_TIMEOUT_S = 2.0
+# More threads than this ask at once only under attack; they wait their turn for a moment, then are told to come again.
+_MAX_CONNECTIONS = 32
+_POOL_TIMEOUT_S = 5.0
+# How many keys are looked at, or deleted, in one go: about a millisecond in which Redis serves nobody else.
+_KEYS_PER_STEP = 500
+
+
+class RedisViews:
+    """Views in that Redis. The server is asked where it is whenever the connection was lost."""
+
+    def __init__(self, server: RedisServer, *, namespace: str = "waybill") -> None:
+        self._server = server
+        self._namespace = namespace
+        self._mutex = threading.Lock()
+        self._client: redis.Redis | None = None
+
+    def standing(self) -> Standing:
+        live, flat = self._run(_STANDING, self._key("live"), f"{self._namespace}:", ":checkpoints")
+        names, positions = flat[::2], flat[1::2]
+        return Standing(int(live), {name.decode(): int(at) for name, at in zip(names, positions, strict=True)})
+
+    def rows(self, generation: int, table: str, keys: Sequence[str]) -> list[bytes | None]:
+        if not keys:
+            return []
+        prefix = self._key(generation, table, "row:")
+        rows: list[bytes | None] = self._do("MGET", *[prefix + key for key in keys])
+        return rows
+
+    def entries(self, generation: int, table: str, key: str) -> list[bytes]:
+        entries: list[bytes] = self._do("LRANGE", self._key(generation, table, "entries:" + key), 0, -1)
+        return entries
+
+    def page(
+        self, generation: int, table: str, index: str, limit: int, *, after: str = "", descending: bool = False
+    ) -> list[str]:
+        key = self._key(generation, table, "index:" + index)
+        if descending:
+            found = self._do("ZREVRANGEBYLEX", key, f"({after}" if after else "+", "-", "LIMIT", 0, limit)
+        else:
+            found = self._do("ZRANGEBYLEX", key, f"({after}" if after else "-", "+", "LIMIT", 0, limit)
+        return [member.decode() for member in found]
+
+    def totals(self, generation: int, table: str, fields: Sequence[str] = ()) -> dict[str, int]:
+        key = self._key(generation, table, "totals")
+        if fields:
+            counts = self._do("HMGET", key, *fields)
+            return {name: int(count) for name, count in zip(fields, counts, strict=True) if count is not None}
+        return {name.decode(): int(count) for name, count in self._do("HGETALL", key).items()}
+
+    def commit(self, batch: Batch) -> None:
+        _refuse(self._run(_COMMIT, *self._arguments(batch)))
+
+    def begin_generation(self, builder: str, ttl_s: float) -> int:
+        names = self._key("builder"), self._key("live"), self._key("generations")
+        number = self._run(_BEGIN, *names, builder, _ms(ttl_s))
+        if number is None:
+            raise ViewsBusy("another rebuild is under way")
+        self._delete_all_but(self.standing().generation)
+        return int(number)
+
+    def hold(self, holder: str, ttl_s: float) -> None:
+        _refuse(self._run(_HOLD, self._key("hold"), holder, _ms(ttl_s)))
+
+    def differences(self, one: int, other: int) -> Iterator[tuple[int, list[str]]]:
+        prefixes = f"{self._key(one)}:", f"{self._key(other)}:"
+        for mine, theirs in (prefixes, prefixes[::-1]):
+            # The second pass is for keys that only the other generation has.
+            for keys in self._scan(mine):
+                ends = [key[len(mine) :] for key in keys]
+                found = self._run(_DIFFERENT, mine, theirs, *ends)
+                yield len(ends) if mine == prefixes[0] else 0, [end.decode() for end in found]
+
+    def switch(self, old: int, new: int, *, holder: str = "") -> None:
+        names = self._key("live"), self._key("hold"), self._key("builder"), self._key(old, "checkpoints")
+        _refuse(self._run(_SWITCH, *names, old, new, holder))
+        self._delete_all_but(new)
+
+    def close(self) -> None:
+        with self._mutex:
+            if self._client is not None:
+                self._client.connection_pool.disconnect()
+                self._client = None
+
+    def _key(self, *parts: object) -> str:
+        return ":".join([self._namespace, *map(str, parts)])
+
+    def _arguments(self, batch: Batch) -> list[Any]:
+        """What the commit script reads: see lua.COMMIT."""
+        head = {
+            "live_key": self._key("live"),
+            "hold_key": self._key("hold"),
+            "builder_key": self._key("builder"),
+            "builder_ms": _ms(BUILDER_TTL_S),
+            "checkpoints_key": self._key(batch.generation, "checkpoints"),
+            "generation": str(batch.generation),
+            "holder": batch.holder,
+            "moves": [[move.projection, str(move.expected), str(move.reached)] for move in batch.moves],
+            "tables": [_counts(self._key(batch.generation, table.table, ""), table) for table in batch.tables],
+        }
+        arguments: list[Any] = [orjson.dumps(head)]
+        for table in batch.tables:
+            _flatten(table, arguments)
+        return arguments
+
+    def _scan(self, prefix: str) -> Iterator[list[bytes]]:
+        """Keys with this prefix, some at a time; a key may come twice."""
+        cursor = 0
+        while True:
+            cursor, keys = self._do("SCAN", cursor, "MATCH", prefix + "*", "COUNT", _KEYS_PER_STEP)
+            if keys:
+                yield keys
+            if cursor == 0:
+                return
+
+    def _delete_all_but(self, generation: int) -> None:
+        digits, keep = f"{self._namespace}:[0-9]", f"{self._key(generation)}:".encode()
+        for keys in self._scan(digits):
+            dead = [key for key in keys if not key.startswith(keep)]
+            if dead:
+                self._do("UNLINK", *dead)
+
+    def _run(self, script: _Script, *arguments: Any) -> Any:
+        try:
+            return self._do("EVALSHA", script.sha, 0, *arguments)
+        except _UnknownScript:
+            return self._do("EVAL", script.text, 0, *arguments)
+
+    def _do(self, *command: Any) -> Any:
+        client: Any = self._connected()  # redis-py types this method for its asynchronous twin as well
+        try:
+            return client.execute_command(*command)
+        except redis.exceptions.NoScriptError as error:
+            raise _UnknownScript from error
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            self._forget(client)
+            raise ViewsUnavailable(f"Redis does not answer: {error}") from error
+        except redis.RedisError as error:
+            raise ViewsUnavailable(f"Redis refuses: {error}") from error
+
+    def _connected(self) -> redis.Redis:
+        with self._mutex:
+            if self._client is None:
+                try:
+                    self._client = _connect(self._server.url())
+                except (RedisServerError, ValueError) as error:
+                    raise ViewsUnavailable(f"there is no Redis: {error}") from error
+            return self._client
+
+    def _forget(self, client: redis.Redis) -> None:
+        with self._mutex:
+            if self._client is client:
+                self._client = None
+        client.connection_pool.disconnect(inuse_connections=False)
+
+
+class _UnknownScript(Exception):
+    """This Redis was not told the script yet."""
+
+
+class _Script:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+_COMMIT = _Script(lua.COMMIT)
+_STANDING = _Script(lua.STANDING)
+_BEGIN = _Script(lua.BEGIN)
+_HOLD = _Script(lua.HOLD)
+_SWITCH = _Script(lua.SWITCH)
+_DIFFERENT = _Script(lua.DIFFERENT)
+
+
+class _Packer:
+    """Commands as Redis reads them. redis-py's own packer takes three times as long for thousands of arguments."""
+
+    def pack(self, *arguments: Any) -> list[bytes]:
+        name = arguments[0].encode().split() if isinstance(arguments[0], str) else [arguments[0]]
+        out = [b"*%d\r\n" % (len(arguments) - 1 + len(name))]
+        for argument in (*name, *arguments[1:]):
+            part = argument if argument.__class__ is bytes else str(argument).encode()
+            out.append(b"$%d\r\n%b\r\n" % (len(part), part))
+        return [b"".join(out)]
+
+
+def _connect(url: str) -> redis.Redis:
+    pool = redis.BlockingConnectionPool.from_url(
+        url,
+        max_connections=_MAX_CONNECTIONS,
+        timeout=_POOL_TIMEOUT_S,
+        socket_timeout=_ANSWER_TIMEOUT_S,
+        socket_connect_timeout=_CONNECT_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),  # who asks decides whether to ask again
+        protocol=2,
+        command_packer=_Packer(),
+    )
+    return redis.Redis(connection_pool=pool)
+
+
+def _refuse(answer: bytes) -> None:
+    if answer == b"stale":
+        raise StaleWriter("the views are not where this writer believed them to be")
+    if answer == b"held":
+        raise ViewsHeld("the views are held by somebody else for a moment")
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)
+
+
+def _counts(prefix: str, changes: TableChanges) -> dict[str, object]:
+    removed = sum(row is None for row in changes.rows.values())
+    return {
+        "prefix": prefix,
+        "rows": len(changes.rows) - removed,
+        "removed": removed,
+        "entries": len(changes.entries),
+        "keep": changes.keep_entries,
+        "unindexed": len(changes.unindexed),
+        "indexed": len(changes.indexed),
+        "totals": len(changes.totals),
+    }
+
+
+def _flatten(changes: TableChanges, out: list[Any]) -> None:
+    removed = []
+    for key, row in changes.rows.items():
+        if row is None:
+            removed.append(key)
+        else:
+            out += (key, row)
+    out += removed
+    for key, entries in changes.entries.items():
+        out += (key, b"\n".join(entries[-changes.keep_entries :]))
+    for pairs in (changes.unindexed, changes.indexed, changes.totals.items()):
+        out += _flat(pairs)
+
+
+def _flat(pairs: Iterable[tuple[object, object]]) -> list[object]:
+    return [part for pair in pairs for part in pair]

@@ -1,0 +1,235 @@
+"""What can we sell? A row and the last movements per SKU, what is waited for, and the reads over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal, NamedTuple, TypedDict
+
+import orjson
+
+from events import inventory
+from events.base import Event, Postings, Recorded
+from projections.reader import Page, Reader
+from projections.table import Projection, Rows, Table
+
+# What a person looks back on: with two movements per order line, the last 25 orders that wanted this SKU.
+MAX_MOVEMENTS = 50
+
+
+BalanceName = Literal["on_hand", "reserved", "allocated", "incoming"]
+
+
+class Balance(TypedDict):
+    """Units of one SKU at one location. Available are those on hand that are neither allocated nor reserved."""
+
+    on_hand: int
+    reserved: int
+    allocated: int
+    incoming: int
+
+
+class StockRow(TypedDict):
+    """One SKU as of its last event."""
+
+    sku: str
+    locations: dict[str, Balance]
+    threshold: int | None
+    low: bool
+    """The available units have fallen to the threshold or below."""
+    updated_position: int
+
+
+class Posting(NamedTuple):
+    """What one field of an event books: which balances go up and down by its units, and what a person calls it."""
+
+    field: str
+    balances: tuple[tuple[BalanceName, int], ...]
+    movement: str | None
+
+
+POSTINGS: dict[type[Event], tuple[Posting, ...]] = {
+    inventory.StockExpected: (Posting("lines", (("incoming", +1),), "expected"),),
+    inventory.StockReceived: (
+        Posting("lines", (("on_hand", +1),), "received"),
+        Posting("expected", (("incoming", -1),), None),
+    ),
+    inventory.StockAdjusted: (
+        Posting("added", (("on_hand", +1),), "added"),
+        Posting("removed", (("on_hand", -1),), "removed"),
+        Posting("refused", (), "refused"),
+    ),
+    inventory.StockAllocated: (Posting("lines", (("allocated", +1),), "allocated"),),
+    inventory.StockReleased: (Posting("lines", (("allocated", -1),), "released"),),
+    inventory.StockShipped: (Posting("lines", (("on_hand", -1), ("allocated", -1)), "shipped"),),
+    inventory.StockReserved: (Posting("lines", (("reserved", +1),), "reserved"),),
+    inventory.StockReservationEnded: (Posting("lines", (("reserved", -1),), "reservation_ended"),),
+}
+
+FLAGS: dict[type[Event], tuple[str, bool | None]] = {
+    inventory.LowStockReached: ("available", True),
+    inventory.LowStockCleared: ("available", False),
+    inventory.LowStockThresholdSet: ("thresholds", None),
+}
+"""What says whether SKUs are low: in which field it names them, and what it says; None: the threshold itself."""
+
+
+class StockLevels(Table[StockRow]):
+    """One row per SKU."""
+
+    name = "stock"
+    handles = frozenset(POSTINGS) | frozenset(FLAGS)
+    keep_entries = MAX_MOVEMENTS
+
+    def keys(self, event: Any) -> Iterable[str]:
+        postings = POSTINGS.get(type(event))
+        if postings is None:
+            named: dict[str, int] = getattr(event, FLAGS[type(event)][0])
+            return named
+        if len(postings) == 1:
+            lines: Postings = getattr(event, postings[0].field)
+            return lines
+        return [sku for posting in postings for sku in getattr(event, posting.field)]
+
+    def blank(self, key: str) -> StockRow:
+        return {"sku": key, "locations": {}, "threshold": None, "low": False, "updated_position": 0}
+
+    def apply(self, recorded: Recorded, rows: Rows[StockRow]) -> None:
+        postings = POSTINGS.get(type(recorded.event))
+        if postings is None:
+            _flag(recorded, rows)
+        else:
+            for posting in postings:
+                _post(posting, recorded.event, recorded.position, rows)
+
+    def entries(self, recorded: Recorded) -> Iterable[tuple[str, bytes]]:
+        event: Any = recorded.event
+        return [
+            entry
+            for posting in POSTINGS.get(type(event), ())
+            if posting.movement is not None
+            for entry in _movements(posting, recorded)
+        ]
+
+    def index(self, row: StockRow) -> dict[str, str]:
+        return {"all": row["sku"], "low": row["sku"]} if row["low"] else {"all": row["sku"]}
+
+    def totals(self, row: StockRow) -> dict[str, int]:
+        return {"skus": 1, "low": 1} if row["low"] else {"skus": 1}
+
+
+def _post(posting: Posting, event: Any, position: int, rows: Rows[StockRow]) -> None:
+    for sku, by_location in getattr(event, posting.field).items():
+        row = rows[sku]
+        row["updated_position"] = position
+        locations = row["locations"]
+        for location, units in by_location.items():
+            balance = locations.get(location)
+            if balance is None:
+                balance = locations[location] = {"on_hand": 0, "reserved": 0, "allocated": 0, "incoming": 0}
+            for name, sign in posting.balances:
+                balance[name] += sign * units
+
+
+def _flag(recorded: Recorded, rows: Rows[StockRow]) -> None:
+    field, low = FLAGS[type(recorded.event)]
+    for sku, units in getattr(recorded.event, field).items():
+        row = rows[sku]
+        row["updated_position"] = recorded.position
+        if low is None:
+            row["threshold"] = units
+        else:
+            row["low"] = low
+
+
+def _movements(posting: Posting, recorded: Recorded) -> list[tuple[str, bytes]]:
+    """[position, occurred_at, movement, reference, units by location]; all but the last is the same for every SKU."""
+    event: Any = recorded.event
+    lines = getattr(event, posting.field)
+    head = (recorded.position, recorded.occurred_at, posting.movement, _reference(event))
+    begin = orjson.dumps(head, option=orjson.OPT_UTC_Z)[:-1] + b","
+    return [(sku, begin + orjson.dumps(by_location) + b"]") for sku, by_location in lines.items()]
+
+
+def _reference(event: Any) -> str:
+    """Whose movement it is: an order's, a reservation's, or the reporter's own reference."""
+    for name in ("order_id", "reservation_id", "reference"):
+        found: str | None = getattr(event, name, None)
+        if found is not None:
+            return found
+    return ""
+
+
+class Waiting(TypedDict, total=False):
+    """What an order waits for; empty when it does not."""
+
+    missing: dict[str, int]
+
+
+class Backorders(Table[Waiting]):
+    """One row per waiting order, because the end of the wait names the order alone. Totals: waited-for units by SKU."""
+
+    name = "backorders"
+    handles = frozenset({inventory.StockBackordered, inventory.StockAllocated, inventory.StockReleased})
+
+    def keys(self, event: Any) -> Iterable[str]:
+        return (event.order_id,)
+
+    def blank(self, key: str) -> Waiting:
+        return {}
+
+    def apply(self, recorded: Recorded, rows: Rows[Waiting]) -> None:
+        event: Any = recorded.event
+        if type(event) is inventory.StockBackordered:
+            rows[event.order_id] = {"missing": dict(event.missing)}
+        else:
+            rows[event.order_id] = {}
+
+    def totals(self, row: Waiting) -> dict[str, int]:
+        return row.get("missing", {})
+
+
+class StockReads(Reader):
+    """What one can ask about stock."""
+
+    def get(self, sku: str) -> dict[str, Any] | None:
+        """The row, with what follows from it: `available` per location, `totals`, and `backordered` units."""
+        row = self.row(StockLevels.name, sku)
+        if row is None:
+            return None
+        return _complete(row, self.totals(Backorders.name, sku))
+
+    def low(self, limit: int, after: str | None = None) -> Page:
+        """SKUs at or below their threshold, by name."""
+        return self._page("low", limit, after)
+
+    def all(self, limit: int, after: str | None = None) -> Page:
+        """Every SKU that was ever stocked, by name."""
+        return self._page("all", limit, after)
+
+    def timeline(self, sku: str) -> list[dict[str, Any]]:
+        """The last MAX_MOVEMENTS movements, oldest first."""
+        names = ("position", "occurred_at", "movement", "reference", "units")
+        return [dict(zip(names, entry, strict=True)) for entry in self.entries(StockLevels.name, sku)]
+
+    def counts(self) -> dict[str, int]:
+        """How many SKUs there are, how many are low, and how many units are waited for."""
+        found = self.totals(StockLevels.name)
+        waited_for = sum(self.totals(Backorders.name).values())
+        return {"skus": found.get("skus", 0), "low": found.get("low", 0), "backordered_units": waited_for}
+
+    def _page(self, index: str, limit: int, after: str | None) -> Page:
+        found = self.page(StockLevels.name, index, limit, after)
+        backordered = self.totals(Backorders.name, *[row["sku"] for row in found.rows]) if found.rows else {}
+        return Page([_complete(row, backordered) for row in found.rows], found.next)
+
+
+def _complete(row: dict[str, Any], backordered: dict[str, int]) -> dict[str, Any]:
+    total = {"on_hand": 0, "reserved": 0, "allocated": 0, "incoming": 0, "available": 0}
+    for balance in row["locations"].values():
+        balance["available"] = balance["on_hand"] - balance["allocated"] - balance["reserved"]
+        for name in total:
+            total[name] += balance[name]
+    return {**row, "totals": total, "backordered": backordered.get(row["sku"], 0)}
+
+
+STOCK_LEVELS = Projection("stock_levels", (StockLevels(), Backorders()))

@@ -1,0 +1,73 @@
+"""What a projection is: a few tables, each a pure fold of events into rows, that stand at one checkpoint.
+
+A row is a JSON object. It belongs to its table alone: `apply` changes it in place, nobody else ever sees the object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from events.base import Event, Recorded
+
+RowT = TypeVar("RowT", bound=Mapping[str, Any])
+
+
+class Rows(dict[str, RowT]):
+    """Rows by key; one that was never seen is made blank when it is asked for."""
+
+    def __init__(self, blank: Callable[[str], RowT]) -> None:
+        super().__init__()
+        self._blank = blank
+
+    def __missing__(self, key: str) -> RowT:
+        row = self[key] = self._blank(key)
+        return row
+
+
+class Table(Generic[RowT]):
+    """One kind of row. Every method is pure, and `apply` takes any event it handles in any order without raising."""
+
+    name: str
+    handles: frozenset[type[Event]]
+    cached_rows = 20_000
+    """How many decoded rows the process keeps: some 3 kB each. An order should be done before its row falls out."""
+    keep_entries = 0
+    """How many entries a row's timeline keeps: the newest."""
+
+    def keys(self, event: Any) -> Iterable[str]:
+        """The rows that the event changes."""
+        raise NotImplementedError
+
+    def blank(self, key: str) -> RowT:
+        """The row before its first event. An empty one is not kept."""
+        raise NotImplementedError
+
+    def apply(self, recorded: Recorded, rows: Rows[RowT]) -> None:
+        """Change the rows that `keys` named."""
+        raise NotImplementedError
+
+    def entries(self, recorded: Recorded) -> Iterable[tuple[str, bytes]]:
+        """What the event adds to timelines: (key, JSON)."""
+        return ()
+
+    def index(self, row: RowT) -> dict[str, str]:
+        """Where the row is found: member by index. Members are ordered by their bytes."""
+        return {}
+
+    def totals(self, row: RowT) -> dict[str, int]:
+        """The row's part of the table's totals, which are the sums over all rows."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Tables that are always as of one position."""
+
+    name: str
+    tables: tuple[Table[Any], ...]
+
+    @property
+    def handles(self) -> frozenset[type[Event]]:
+        return frozenset().union(*(table.handles for table in self.tables))

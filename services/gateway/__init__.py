@@ -1,0 +1,1 @@
+"""What comes in: orders and stock reports over HTTP and from files."""

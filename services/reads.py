@@ -1,0 +1,123 @@
+"""What one can ask of a home: its status, an order, an article. Reads the log and the read models, writes to neither,
+but for one thing: read models that were left behind by a killed process are brought up to the log first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from events.base import Event
+from events.feed import spellings
+from events.store import EventStore
+from projections.catalogue import PROJECTIONS
+from projections.order_row import FOLDS, OrderRow, blank_order
+from projections.order_status import OrderReads
+from projections.reader import Progress
+from projections.rebuild import rebuild
+from projections.stock_levels import StockReads
+from projections.views import Views
+from services.inventory.reactions import REACTIONS as INVENTORY
+from services.order.reactions import REACTIONS as ORDER
+from services.payment.calls import INTENTS
+from services.payment.reactions import REACTIONS as PAYMENT
+from services.runtime.parking import Parked, Parking
+from services.shipping.calls import LABEL_INTENTS
+from services.shipping.reactions import REACTIONS as SHIPPING
+from services.shipping.reactions import SANDBOX_WAREHOUSE
+
+CONSUMES: dict[str, frozenset[type[Event]]] = {
+    "order": frozenset(ORDER),
+    "payment": frozenset(PAYMENT),
+    "payment.calls": INTENTS,
+    "inventory": frozenset(INVENTORY),
+    "shipping": frozenset(SHIPPING),
+    "shipping.warehouse": frozenset(SANDBOX_WAREHOUSE),
+    "shipping.labels": LABEL_INTENTS,
+}
+"""What each consumer waits for. Timekeepers and the parcel poller are not in it: their tracked position stays before
+the oldest thing that they keep an eye on, which is no lag."""
+
+PARKABLE = (*CONSUMES, "payment.timekeeper", "inventory.timekeeper", "shipping.timekeeper")
+"""Every consumer that may have parked events."""
+
+
+def parked_events(store: EventStore) -> list[Parked]:
+    """Every parked event of every consumer, in order of position."""
+    found = [parked for name in PARKABLE for parked in Parking(store, name).entries()]
+    return sorted(found, key=lambda parked: (parked.position, parked.consumer))
+
+
+def consumer_lag(store: EventStore) -> dict[str, int]:
+    """Positions from the first event that a consumer has not handled to the head of the log; 0 if there is none."""
+    head, tracked = store.last_position(), store.tracked_positions()
+    return {name: _lag(store, tracked.get(name, 0), head, classes) for name, classes in CONSUMES.items()}
+
+
+def _lag(store: EventStore, tracked: int, head: int, classes: frozenset[type[Event]]) -> int:
+    waiting = store.read_after(tracked, limit=1, types=spellings(classes), upto=head, on_unreadable="mark")
+    return head - waiting[0].position + 1 if waiting else 0
+
+
+@dataclass(frozen=True)
+class Reads:
+    """A home, to be asked."""
+
+    home: Path
+    store: EventStore
+    views: Views
+
+    def status(self) -> dict[str, Any]:
+        """See `waybill status`: counts, money in minor units by currency, lag in positions."""
+        head = self.store.last_position()
+        orders, stock = OrderReads(self.views).counts(), StockReads(self.views).counts()
+        return {
+            "orders": orders["orders"],
+            "by_status": orders["by_status"],
+            "holds": orders["by_hold"],
+            "captured_minor": orders["captured_minor"],
+            "refunded_minor": orders["refunded_minor"],
+            "units_shipped": orders["units_shipped"],
+            "skus": stock["skus"],
+            "low_stock": stock["low"],
+            "backordered_units": stock["backordered_units"],
+            "events": head,
+            "last_position": head,
+            "lag": {**consumer_lag(self.store), **Progress(self.views).lag(PROJECTIONS, head)},
+            "parked": len(parked_events(self.store)),
+        }
+
+    def order(self, order_id: str) -> dict[str, Any] | None:
+        """The order's row, its lines and charges, its timeline; None if there is no such order."""
+        reads = OrderReads(self.views)
+        row = reads.get(order_id)
+        if row is None:
+            return None
+        return {**row, **reads.lines(order_id), "timeline": reads.timeline(order_id)}
+
+    def order_at(self, order_id: str, at: datetime | None, position: int | None) -> dict[str, Any] | None:
+        """The order as the log knew it then: the same fold as the projection's, stopped earlier."""
+        from services.audit.order_history import order_history
+
+        row: OrderRow = blank_order(order_id)
+        timeline: list[dict[str, Any]] = []
+        for recorded in order_history(self.store, order_id, at=at, position=position):
+            FOLDS[type(recorded.event)](row, recorded.event)
+            row["updated_position"] = recorded.position
+            timeline.append({"position": recorded.position, "type": recorded.type, "occurred_at": recorded.occurred_at})
+        return {**row, "timeline": timeline} if timeline else None
+
+    def stock(self, sku: str) -> dict[str, Any] | None:
+        """The article's row and its latest movements; None if it was never stocked."""
+        reads = StockReads(self.views)
+        row = reads.get(sku)
+        return None if row is None else {**row, "timeline": reads.timeline(sku)}
+
+    def low_stock(self, limit: int) -> list[dict[str, Any]]:
+        return StockReads(self.views).low(limit).rows
+
+    def rebuild(self, progress: Any) -> dict[str, Any]:
+        """See projections/rebuild.py."""
+        return dict(rebuild(self.store, self.views, PROJECTIONS, on_progress=progress))
