@@ -11,11 +11,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from types import ModuleType
-from typing import Any
+from typing import Any, NotRequired
 
 import orjson
 from pydantic import AwareDatetime, ConfigDict, TypeAdapter, ValidationError, with_config
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from events import gateway, inventory, order, payment, runtime, shipping
 from events.base import WALL_CLOCK, Event, NewEvent, Recorded

@@ -20,11 +20,11 @@ from projections.redis_server import RedisServer, open_redis
 from projections.redis_views import RedisViews
 from projections.runner import ProjectionRunner
 from projections.views import Views, ViewsUnavailable
-from services.reads import Reads, parked_events
 from services.inventory import worker as inventory
 from services.order import worker as order
 from services.payment import worker as payment
 from services.payment.sandbox import SandboxProvider
+from services.reads import Reads, parked_events
 from services.runtime.calls import CallLoop
 from services.runtime.context import Context
 from services.runtime.effects import Effects
@@ -34,7 +34,7 @@ from services.runtime.worker import Worker
 from services.shipping import worker as shipping
 from services.shipping.sandbox import SandboxCarrier
 
-__all__ = ["House", "HomeInUse", "Reads", "open_home", "open_reads", "open_store_of", "parked_events"]
+__all__ = ["HomeInUse", "House", "Reads", "open_home", "open_reads", "open_store_of", "parked_events"]
 
 OPERATING_FAULTS = (StoreUnavailable, ViewsUnavailable)
 

@@ -74,6 +74,21 @@ class _Pool(SQLiteConnectionPool):
         connection.row_factory = sqlite3.Row  # the library's own reads go by column name
         return Connection(connection, self.max_age)
 
+    def put_connection(self, conn: SQLiteConnection) -> None:
+        with self._put_condition:
+            if not self._closed:
+                super().put_connection(conn)
+                return
+            del self._in_use[id(conn)]
+            conn.close()
+
+    def close(self) -> None:
+        """Leaves a connection in use to its user: to close it under another thread's hands crashes the process."""
+        with self._put_condition:
+            self._closed = True
+            while self._pool:
+                self._pool.popleft().close()
+
 
 class Datastore(SQLiteDatastore):
     """The library's datastore, with one connection kept for writing.

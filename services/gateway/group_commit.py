@@ -62,23 +62,20 @@ class GroupCommit:
                 _settle(future, outcome)
 
     def _next_batch(self) -> list[tuple[Arrival, asyncio.Future[Outcome]]]:
-        """The oldest, at most `max_batch`, and of each stream only one: its double comes next and finds it known."""
+        """The oldest, at most `max_batch`, up to the first double: that one comes next and finds itself known."""
         batch: dict[str, tuple[Arrival, asyncio.Future[Outcome]]] = {}
-        doubles = []
         while self._waiting and len(batch) < self._max_batch:
-            one = self._waiting.popleft()
-            if one[0].stream in batch:
-                doubles.append(one)
-            else:
-                batch[one[0].stream] = one
-        self._waiting.extendleft(reversed(doubles))
+            stream = self._waiting[0][0].stream
+            if stream in batch:
+                break
+            batch[stream] = self._waiting.popleft()
         return list(batch.values())
 
     def _take(self, batch: Sequence[Arrival]) -> Sequence[Outcome | Exception]:
         """All in one transaction; if that fails for the sake of one of them, each alone."""
         try:
             outcomes: Sequence[Outcome | Exception] = self._arrivals.take(batch)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - handed to whoever waits for it
             is_of_all = isinstance(error, StoreError) and not isinstance(error, VersionConflict)
             if is_of_all or len(batch) == 1:
                 return [error] * len(batch)

@@ -1,26 +1,18 @@
-"""What a file brings in, on its way into the log: each event once, whatever is interrupted or repeated."""
+"""What a file brings in, on its way into the log; and the opening stock that an imported history needs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
-from hashlib import sha256
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from events.base import Event, NewEvent, Recorded, Write
 from events.gateway import StockAdjustmentReported, StockReceiptReported, report_stream
-from events.order import OrderIntakeConflicted, OrderPlaced
-from events.store import EventStore, VersionConflict
+from events.order import OrderPlaced
+from events.store import EventStore
+from services.gateway.arrivals import Arrival, Arrivals, Outcome, Verdict
 from services.gateway.rejects import Placed
+from services.runtime.decider import Cause
 
-ACTOR = "import"
-
-# Conflicts come only from somebody else who writes to the same streams at this moment (the same order over HTTP).
-_ATTEMPTS = 5
-# Streams asked for in one query; databases bound the number of parameters.
-_QUERY_STREAMS = 500
-# SKUs known to have their opening stock: 100,000 short strings are about 10 MB. Beyond that the store is asked again.
+# SKUs known to have their opening stock: 100,000 short strings are about 10 MB. Beyond that the log is asked again.
 _KNOWN_SKUS = 100_000
 
 
@@ -38,17 +30,11 @@ class Counts(NamedTuple):
 
 
 class Intake(NamedTuple):
-    """One event that a file brings in, the first of its stream, and the lines it was made of.
-
-    `clock` is the name of the history whose time `occurred_at` follows.
-    """
+    """One event that a file brings in, the first of its stream, and the lines it was made of."""
 
     stream: str
     event: OrderPlaced | StockAdjustmentReported
-    occurred_at: datetime
-    clock: str
-    correlation_id: str
-    causation_id: str
+    cause: Cause
     lines: Sequence[Placed]
     counts: Counts
 
@@ -57,9 +43,6 @@ class Intake(NamedTuple):
         if isinstance(self.event, OrderPlaced):
             return [line.sku for line in self.event.lines]
         return list(self.event.lines)
-
-    def envelope(self, event: Event) -> NewEvent:
-        return NewEvent(event, self.occurred_at, self.correlation_id, self.causation_id, ACTOR, self.clock)
 
 
 class Taken(NamedTuple):
@@ -74,73 +57,47 @@ class IntakeLog:
     """Appends intakes. `opening_stock` units of each SKU are received before what first names it (None: nothing is)."""
 
     def __init__(self, store: EventStore, opening_stock: int | None, location: str) -> None:
-        self._store = store
+        self._arrivals = Arrivals(store)
         self._opening_stock = opening_stock
         self._location = location
         self._known_skus: set[str] = set()
 
     def take(self, batch: Sequence[Intake]) -> Taken:
         """Append what is new of these, in one transaction. Their streams must differ. Raises what the store raises."""
-        for _ in range(_ATTEMPTS - 1):
-            try:
-                return self._take(batch)
-            except VersionConflict:
-                continue
-        return self._take(batch)
-
-    def _take(self, batch: Sequence[Intake]) -> Taken:
-        taken = Taken([], [], [])
-        histories = self._histories([intake.stream for intake in batch])
-        writes: list[Write] = []
-        for intake in batch:
-            history = histories.get(intake.stream)
-            if history is None:
-                taken.new.append(intake)
-                writes.append(Write(intake.stream, 0, [intake.envelope(intake.event)]))
-            elif history[0].event == intake.event:
-                taken.known.append(intake)
-            else:
-                taken.conflicting.append(intake)
-                writes += _conflict(intake, history)
-        opening = self._opening(taken.new)
-        if writes:
-            self._store.append([*opening.values(), *writes])
+        opening = self._opening(batch)
+        arrivals = [Arrival(intake.stream, intake.event, intake.cause) for intake in batch]
+        outcomes = self._arrivals.take([*opening.values(), *arrivals])
         self._remember(opening)
-        return taken
+        return _sorted_out(batch, outcomes[len(opening) :])
 
-    def _histories(self, streams: list[str]) -> dict[str, list[Recorded]]:
-        """Asking for versions first costs an import of new orders one index look-up per stream, and no reading."""
-        existing = self._store.stream_versions(streams)
-        return self._store.read_streams(list(existing)) if existing else {}
+    def _opening(self, batch: Sequence[Intake]) -> dict[str, Arrival]:
+        """Opening receipts by SKU. One that the log has already is recognized there, whatever its quantity."""
+        receipts: dict[str, Arrival] = {}
+        if self._opening_stock is not None:
+            for intake in batch:
+                for sku in intake.skus:
+                    if sku not in self._known_skus and sku not in receipts:
+                        receipts[sku] = self._receipt(sku, intake.cause)
+        return receipts
 
-    def _opening(self, intakes: Sequence[Intake]) -> dict[str, Write]:
-        """The opening receipts, by SKU, that the log lacks before it takes these in. Known SKUs are not asked for."""
-        if self._opening_stock is None:
-            return {}
-        naming: dict[str, Intake] = {}
-        for intake in intakes:
-            for sku in intake.skus:
-                if sku not in self._known_skus:
-                    naming.setdefault(sku, intake)
-        writes = {sku: self._receipt(sku, intake) for sku, intake in naming.items()}
-        streams = iter([write.stream for write in writes.values()])
-        existing: set[str] = set()
-        while chunk := list(islice(streams, _QUERY_STREAMS)):
-            existing |= self._store.stream_versions(chunk).keys()
-        self._remember(sku for sku, write in writes.items() if write.stream in existing)
-        return {sku: write for sku, write in writes.items() if write.stream not in existing}
-
-    def _receipt(self, sku: str, intake: Intake) -> Write:
+    def _receipt(self, sku: str, cause: Cause) -> Arrival:
         reference = f"opening-stock/{sku}"
         lines = {sku: {self._location: self._opening_stock}}
         receipt = StockReceiptReported.model_validate({"reference": reference, "lines": lines})
-        envelope = intake.envelope(receipt)._replace(correlation_id=reference)
-        return Write(report_stream("receipt", reference), 0, [envelope])
+        return Arrival(report_stream("receipt", reference), receipt, cause._replace(correlation_id=reference))
 
-    def _remember(self, skus: Iterable[str]) -> None:
+    def _remember(self, skus: dict[str, Arrival]) -> None:
         if len(self._known_skus) > _KNOWN_SKUS:
             self._known_skus.clear()
         self._known_skus.update(skus)
+
+
+def _sorted_out(batch: Sequence[Intake], outcomes: Sequence[Outcome]) -> Taken:
+    taken = Taken([], [], [])
+    piles = {Verdict.NEW: taken.new, Verdict.KNOWN: taken.known, Verdict.CONFLICTING: taken.conflicting}
+    for intake, outcome in zip(batch, outcomes, strict=True):
+        piles[outcome.verdict].append(intake)
+    return taken
 
 
 def batches(intakes: Sequence[Intake], size: int) -> Iterator[list[Intake]]:
@@ -153,18 +110,3 @@ def batches(intakes: Sequence[Intake], size: int) -> Iterator[list[Intake]]:
         batch[intake.stream] = intake
     if batch:
         yield list(batch.values())
-
-
-def _conflict(intake: Intake, history: Sequence[Recorded]) -> list[Write]:
-    """Report it on the order's stream, once. (The language has no such event for stock reports.)"""
-    if not isinstance(intake.event, OrderPlaced):
-        return []
-    received, accepted = _digest(intake.event), _digest(history[0].event)
-    conflict = OrderIntakeConflicted(order_id=intake.event.order_id, received_digest=received, accepted_digest=accepted)
-    if any(recorded.event == conflict for recorded in history):
-        return []
-    return [Write(intake.stream, history[-1].version, [intake.envelope(conflict)])]
-
-
-def _digest(event: Event) -> str:
-    return sha256(event.model_dump_json().encode()).hexdigest()

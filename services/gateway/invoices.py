@@ -7,6 +7,7 @@ as a reported conflict. Memory is bounded by the span.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
@@ -19,10 +20,12 @@ from services.gateway.csv_lines import Record
 from services.gateway.intake import Counts, Intake
 from services.gateway.online_retail import CURRENCY, NAME, Columns, Line, read_line
 from services.gateway.rejects import Reason, Refusal, refuse
+from services.runtime.decider import Cause
 
 # Twice the longest order that the language can say.
 SPAN_LINES = 2 * MAX_LINES
 
+ACTOR = "import"
 PAYMENT_TOKEN = "tok_ok"  # the files say nothing about payment: these orders were paid
 _MINOR_DIGITS = 2  # of GBP
 _NO_LINE = 2**63
@@ -37,7 +40,7 @@ class InvoiceReader:
         self.refusals: list[Refusal] = []
         self._columns = Columns(header)
         self._location = location
-        self._open: dict[str, _Invoice] = {}
+        self._open: OrderedDict[str, _Invoice] = OrderedDict()
         self._oldest_line = _NO_LINE
         self._too_long: set[str] = set()
 
@@ -70,7 +73,7 @@ class InvoiceReader:
         return invoice.take(line, raw)
 
     def _close_oldest(self) -> None:
-        invoice = self._open.pop(next(iter(self._open)))
+        _, invoice = self._open.popitem(last=False)
         self._oldest_line = next(iter(self._open.values())).first_line if self._open else _NO_LINE
         if len(invoice.lines) > MAX_LINES:
             # Its rest must not come in as an order of its own.
@@ -102,10 +105,10 @@ class _Invoice:
         self._content.update(raw)
         return None
 
-    @property
-    def causation_id(self) -> str:
-        """Names what the invoice says, not the file it came in: the same lines give the same event, byte for byte."""
-        return f"{NAME}:{self._content.hexdigest()[:16]}"
+    def cause(self, correlation_id: str) -> Cause:
+        """The causation names what the invoice says, not the file: the same lines give the same event, byte for byte."""
+        causation_id = f"{NAME}:{self._content.hexdigest()[:16]}"
+        return Cause(self.head.occurred_at, correlation_id, causation_id, ACTOR, clock=NAME)
 
 
 Part = Intake | list[Refusal]
@@ -157,8 +160,7 @@ def _adjustment(invoice: _Invoice, lines: list[Line], location: str) -> Part:
         lines={sku: {location: quantity} for sku, quantity in units.items()},
     )
     counts = Counts(adjustment_lines=len(lines))
-    when, stream = invoice.head.occurred_at, report_stream("adjustment", reference)
-    return Intake(stream, event, when, NAME, reference, invoice.causation_id, lines, counts)
+    return Intake(report_stream("adjustment", reference), event, invoice.cause(reference), lines, counts)
 
 
 def _order(invoice: _Invoice, goods: list[Line], charges: list[Line]) -> Part:
@@ -193,8 +195,7 @@ def _order(invoice: _Invoice, goods: list[Line], charges: list[Line]) -> Part:
         units=sum(line.quantity for line in goods),
         gross_micros=sum(line.quantity * line.price.micros for line in lines),
     )
-    stream = order_stream(order_id)
-    return Intake(stream, placed, head.occurred_at, NAME, order_id, invoice.causation_id, lines, counts)
+    return Intake(order_stream(order_id), placed, invoice.cause(order_id), lines, counts)
 
 
 def _merge(goods: Sequence[Line]) -> list[dict[str, Any]]:

@@ -1,10 +1,19 @@
-"""The "online-retail" format: invoice lines of the UCI data set, as orders and stock adjustments. Pure.
+"""The "online-retail" format: what one line of the UCI data set says. Pure.
 
 Source of the format: D. Chen, "Online Retail", UCI Machine Learning Repository, 2015, doi 10.24432/C5BW33.
 
-What a line becomes (counts: December 2010 to June 2011, 245,903 lines)
------------------------------------------------------------------------
-COUNTS_TABLE
+What a line becomes, and how many did of the 245,903 from December 2010 to June 2011:
+
+goods         239,068  a line of an order (9,603 orders); equal SKU and price in one invoice add up
+charge          1,149  of an order: postage, manual, vouchers ... (`_CHARGES`), and discounts, which are negative
+write-off         758  stock adjustment: a negative quantity at no price, on an invoice that is no cancellation
+stock found       365  stock adjustment: one single line of goods for nobody at no price. Nearly all have no word
+                       beside them, the others say "found", "adjustment"; orders look otherwise (invoices.py)
+cancellation    4,494  rejected: the invoice number begins with C
+bad debt            0  rejected: the invoice number begins with A (three occur later in the year)
+no goods           69  rejected: all of its invoice are charges (a carriage bill, a fee), nothing is there to ship
+
+A line that makes no sense is rejected by itself; the rest of its invoice is taken.
 """
 
 from __future__ import annotations

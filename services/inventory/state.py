@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from typing import NamedTuple, assert_never
 
 from immutables import Map
-
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -77,13 +76,16 @@ class Waiting(NamedTuple):
     lines: Quantities
 
 
+_NOBODY: Map[str, int] = Map()
+
+
 class StockState(Struct, frozen=True):
     """Everything one stock pool holds.
 
     bins          SKU -> location -> balances; a SKU that is not in here was never stocked
     allocations   order id -> what is promised to it and has not left
     backorders    order id -> what it waits for
-    waiting       SKU -> the backordered orders that want it
+    waiting       SKU -> the backordered orders that want it, and since when
     reservations  reservation id -> what it holds
     thresholds    SKU -> the number of available units that counts as low
     low           the SKUs that were reported as low
@@ -92,7 +94,7 @@ class StockState(Struct, frozen=True):
     bins: Map[str, Bins] = Map()
     allocations: Map[str, Postings] = Map()
     backorders: Map[str, Waiting] = Map()
-    waiting: Map[str, frozenset[str]] = Map()
+    waiting: Map[str, Map[str, int]] = Map()
     reservations: Map[str, Postings] = Map()
     thresholds: Map[str, int] = Map()
     low: Map[str, bool] = Map()
@@ -129,7 +131,7 @@ def evolve(state: StockState, event: StockEvent) -> StockState:
             bins = post(state.bins, event.lines, reserved=-1)
             return replace(state, bins=bins, reservations=_without(state.reservations, event.reservation_id))
         case LowStockReached():
-            return replace(state, low=state.low.update({sku: True for sku in event.available}))
+            return replace(state, low=state.low.update(dict.fromkeys(event.available, True)))
         case LowStockCleared():
             low = state.low.mutate()
             for sku in event.available:
@@ -192,8 +194,10 @@ def _without(mapping: Map[str, Postings], key: str) -> Map[str, Postings]:
 def _wait(state: StockState, event: StockBackordered) -> StockState:
     since = state.backordered_ever + 1
     backorders = state.backorders.set(event.order_id, Waiting(since, event.lines))
-    waiting = state.waiting.update({sku: state.waiting.get(sku, frozenset()) | {event.order_id} for sku in event.lines})
-    return replace(state, backorders=backorders, waiting=waiting, backordered_ever=since)
+    waiting = state.waiting.mutate()
+    for sku in event.lines:
+        waiting[sku] = waiting.get(sku, _NOBODY).set(event.order_id, since)
+    return replace(state, backorders=backorders, waiting=waiting.finish(), backordered_ever=since)
 
 
 def _no_longer_waiting(state: StockState, order_id: str) -> StockState:
@@ -204,12 +208,12 @@ def _no_longer_waiting(state: StockState, order_id: str) -> StockState:
     return replace(state, backorders=state.backorders.delete(order_id), waiting=waiting)
 
 
-def _strike(waiting: Map[str, frozenset[str]], skus: Iterable[str], order_id: str) -> Map[str, frozenset[str]]:
+def _strike(waiting: Map[str, Map[str, int]], skus: Iterable[str], order_id: str) -> Map[str, Map[str, int]]:
     changed = waiting.mutate()
     for sku in skus:
-        others = changed.get(sku, frozenset()) - {order_id}
+        others = changed[sku].delete(order_id)
         if others:
             changed[sku] = others
-        elif sku in changed:
+        else:
             del changed[sku]
     return changed.finish()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple, assert_never
 
 from events.base import WALL_CLOCK, Event, Recorded

@@ -412,6 +412,28 @@ def test_a_closed_store_says_so(store: EventStore) -> None:
             use()
 
 
+@pytest.mark.parametrize("url", SHARED, indirect=True)
+def test_closing_waits_for_nobody_and_breaks_nobodys_reading(store: EventStore) -> None:
+    recorded = store.append([write("order-1", 0, count=50)])
+    reading = threading.Barrier(5)
+
+    def read_on() -> None:
+        while True:
+            assert store.read_stream("order-1") == recorded
+
+    def read_until_closed() -> None:
+        reading.wait()
+        with pytest.raises(StoreUnavailable, match="closed"):
+            read_on()
+
+    def close() -> None:
+        reading.wait()
+        time.sleep(0.02)
+        store.close()
+
+    in_threads(*[read_until_closed] * 4, close)
+
+
 @pytest.mark.parametrize("wrong", ["", "sqlite:", "sqlite:///", "mysql://me:secret@host/db", "log.db", "memory:x"])
 def test_a_url_of_no_store_is_refused_without_quoting_it(wrong: str) -> None:
     with pytest.raises(StoreUnavailable, match="none of") as refused:

@@ -336,6 +336,13 @@ def test_a_later_file_brings_opening_stock_for_new_skus_only(store: EventStore, 
     assert receipts == [{"85123A": {"main": 70}}, {"71053": {"main": 80}}]
 
 
+def test_opening_stock_may_be_brought_in_later(store: EventStore, home: Path, tmp_path: Path) -> None:
+    file = write(tmp_path / "day.csv", GOOD)
+    run(store, home, file)
+    assert run(store, home, file, opening_stock=70).already_imported == 1
+    assert [type(event) for event in events_of(store)] == [OrderPlaced, StockReceiptReported]
+
+
 # --- files that are not imported ----------------------------------------------------------------------------------
 
 

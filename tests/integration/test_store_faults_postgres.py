@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from events.base import Tracked
-from events.store import CommitOutcomeUnknown, EventStore, StoreUnavailable, VersionConflict, open_store
+from events.store import CommitOutcomeUnknown, EventStore, StoreUnavailable, open_store
 from tests.stores import everything, start_writer, write
 
 pytestmark = pytest.mark.postgres

@@ -105,7 +105,7 @@ def test_an_invoice_becomes_one_order() -> None:
 
 def test_the_envelope_says_where_the_order_came_from() -> None:
     [intake], _ = read(row())
-    envelope = intake.envelope(intake.event)
+    envelope = intake.cause.envelope(intake.event)
     assert envelope.occurred_at == datetime(2010, 12, 1, 8, 26, tzinfo=UTC)
     assert (envelope.clock, envelope.actor) == ("online-retail", "import")
     assert envelope.correlation_id == OrderKey("online-retail", "536365").order_id
@@ -187,12 +187,12 @@ def test_countries_become_codes(name: str, code: str) -> None:
 )
 def test_times_are_those_of_london(local: str, utc: str) -> None:
     [intake], _ = read(row(when=local))
-    assert intake.occurred_at.isoformat() == utc
+    assert intake.cause.occurred_at.isoformat() == utc
 
 
 def test_an_order_happened_at_its_first_lines_time() -> None:
     [intake], _ = read(row(when="2010-12-01 16:58:00"), row(code="71053", when="2010-12-01 16:57:00"))
-    assert intake.occurred_at == datetime(2010, 12, 1, 16, 58, tzinfo=UTC)
+    assert intake.cause.occurred_at == datetime(2010, 12, 1, 16, 58, tzinfo=UTC)
 
 
 def test_descriptions_are_made_one_line_of_printable_text() -> None:
@@ -276,7 +276,7 @@ def test_a_write_off_is_a_stock_adjustment() -> None:
         reference="online-retail/536589", reason="thrown away", lines={"85123A": {"main": -10}}
     )
     assert intake.stream == report_stream("adjustment", "online-retail/536589")
-    assert intake.envelope(intake.event).clock == "online-retail"
+    assert intake.cause.envelope(intake.event).clock == "online-retail"
     assert intake.counts == Counts(adjustment_lines=1)
 
 
@@ -402,7 +402,7 @@ def test_an_invoice_whose_lines_sum_to_too_much_is_refused() -> None:
 @pytest.mark.parametrize("count", [MAX_LINES + 1, SPAN_LINES + 500, 3 * SPAN_LINES + 100])
 def test_an_invoice_with_too_many_lines_is_refused_to_its_last_line(count: int) -> None:
     intakes, refused = read(*[row() for _ in range(count)], row(invoice="536366"))
-    assert [intake.correlation_id for intake in intakes] == [OrderKey("online-retail", "536366").order_id]
+    assert [intake.cause.correlation_id for intake in intakes] == [OrderKey("online-retail", "536366").order_id]
     assert Counter(reason for _, reason in refused) == {"too_many_lines": count}
 
 
