@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
 from events.base import Recorded
-from projections.table import Rows, Table
+from projections.table import Rows, Table, Timelines, page_key
 from projections.views import IndexEntry, TableChanges, Views
 
 
@@ -26,14 +26,10 @@ class Unfoldable(Exception):
         self.recorded = recorded
 
 
-class _Shown(NamedTuple):
-    """What the views hold of a row beside the row itself."""
+_Shown = tuple[dict[str, str], dict[str, int]]
+"""What the views hold of a row beside the row itself: its index entries and its part of the totals."""
 
-    indexed: dict[str, str]
-    totals: dict[str, int]
-
-
-_NOTHING = _Shown({}, {})
+_NOTHING: _Shown = ({}, {})
 
 
 class Folder:
@@ -42,7 +38,7 @@ class Folder:
     def __init__(self, views: Views, generation: int, table: Table[Any]) -> None:
         self._views = views
         self._generation = generation
-        self._table = table
+        self.table = table
         self._rows: Rows[Any] = Rows(table.blank)
         self._shown: dict[str, _Shown] = {}
 
@@ -51,33 +47,30 @@ class Folder:
         self._rows.clear()
         self._shown.clear()
 
-    def fold(self, events: Iterable[Recorded]) -> TableChanges:
-        """What the events change. Raises Unfoldable; then, and if the changes are not committed, `forget`."""
-        mine = [recorded for recorded in events if type(recorded.event) in self._table.handles]
-        changes = TableChanges(self._table.name, keep_entries=self._table.keep_entries)
-        if mine:
-            self._make_room()
-            touched = self._touched(mine)
-            self._load(touched)
-            changes.entries = self._apply(mine)
-            for key in touched:
-                self._note(key, changes)
+    def fold(self, events: list[Recorded]) -> TableChanges:
+        """What events of the types that the table handles change in it.
+
+        Raises Unfoldable. Then, and if the changes are not committed, `forget`.
+        """
+        self._make_room()
+        # A dict, for the order: everything is written in the order of the log.
+        touched = dict.fromkeys(self.table.keys([recorded.event for recorded in events]))
+        self._load(touched)
+        timelines = self._apply(events)
+        changes = TableChanges(self.table.name)
+        for key, entries in timelines.items():
+            self._add_entries(key, entries, changes)
+        for key in touched:
+            self._note(key, changes)
         return changes
 
     def _make_room(self) -> None:
         """Rows that were not touched for longest go first. Between batches, so that a batch may exceed the bound."""
-        for key in list(islice(self._rows, max(0, len(self._rows) - self._table.cached_rows))):
+        for key in list(islice(self._rows, max(0, len(self._rows) - self.table.cached_rows))):
             del self._rows[key]
             self._shown.pop(key, None)
 
-    def _touched(self, events: list[Recorded]) -> dict[str, None]:
-        """The keys in a dict, for the order: everything that is written is written in the order of the log."""
-        touched: dict[str, None] = {}
-        for recorded in events:
-            touched.update(dict.fromkeys(self._table.keys(recorded.event)))
-        return touched
-
-    def _load(self, touched: dict[str, None]) -> None:
+    def _load(self, touched: Iterable[str]) -> None:
         rows, missing = self._rows, []
         for key in touched:
             row = rows.pop(key, None)
@@ -85,49 +78,58 @@ class Folder:
                 missing.append(key)
             else:
                 rows[key] = row  # now the last that _make_room takes
-        found = self._views.rows(self._generation, self._table.name, missing)
+        found = self._views.rows(self._generation, self.table.name, missing)
         for key, stored in zip(missing, found, strict=True):
             if stored is not None:
                 row = rows[key] = orjson.loads(stored)
-                self._shown[key] = _Shown(self._table.index(row), self._table.totals(row))
+                self._shown[key] = self.table.index(row), self.table.totals(row)
 
-    def _apply(self, events: list[Recorded]) -> dict[str, list[bytes]]:
-        table, rows = self._table, self._rows
-        entries: dict[str, list[bytes]] = defaultdict(list)
+    def _apply(self, events: list[Recorded]) -> Timelines:
+        apply, rows = self.table.apply, self._rows
+        timelines: Timelines = defaultdict(list)
         for recorded in events:
             try:
-                table.apply(recorded, rows)
-                for key, entry in table.entries(recorded):
-                    entries[key].append(entry)
+                apply(recorded, rows, timelines)
             except Exception as error:
-                raise Unfoldable(table.name, recorded, error) from error
-        return entries
+                raise Unfoldable(self.table.name, recorded, error) from error
+        return timelines
+
+    def _add_entries(self, key: str, entries: list[bytes], changes: TableChanges) -> None:
+        """To the row's last page, or to new ones where it is full; the oldest pages go."""
+        row, size = self._rows[key], self.table.page_entries
+        before = row["entries"]
+        after = row["entries"] = before + len(entries)
+        first, last = before // size, (after - 1) // size
+        if first == last and before % size:
+            changes.texts[page_key(key, first)] = b"".join(entries)
+            return
+        kept = max(0, last - self.table.pages + 1)
+        for page in range(max(first, kept), last + 1):
+            part = entries[max(0, page * size - before) : (page + 1) * size - before]
+            changes.texts[page_key(key, page)] = b"".join(part)
+        oldest, newest = max(0, (before - 1) // size - self.table.pages + 1), -(-before // size)
+        changes.dropped += [page_key(key, page) for page in range(oldest, min(kept, newest))]
 
     def _note(self, key: str, changes: TableChanges) -> None:
         """Put the row and the differences of its index entries and totals into the changes."""
         row, before = self._rows[key], self._shown.get(key)
         if row:
-            after = _Shown(self._table.index(row), self._table.totals(row))
             changes.rows[key] = orjson.dumps(row)
-            self._shown[key] = after
-        else:
-            after = _NOTHING
-            if before is not None:
-                changes.rows[key] = None
-                del self._shown[key]
-        if before != after:
-            _compare(before or _NOTHING, after, changes)
+            after = self.table.index(row), self.table.totals(row)
+            if after != before:
+                self._shown[key] = after
+                _compare(before or _NOTHING, after, changes)
+        elif before is not None:
+            changes.removed.append(key)
+            del self._shown[key]
+            _compare(before, _NOTHING, changes)
 
 
 def _compare(before: _Shown, after: _Shown, changes: TableChanges) -> None:
-    for name, member in before.indexed.items():
-        if after.indexed.get(name) != member:
-            changes.unindexed.append(IndexEntry(name, member))
-    for name, member in after.indexed.items():
-        if before.indexed.get(name) != member:
-            changes.indexed.append(IndexEntry(name, member))
+    changes.unindexed += [IndexEntry(*entry) for entry in before[0].items() if entry not in after[0].items()]
+    changes.indexed += [IndexEntry(*entry) for entry in after[0].items() if entry not in before[0].items()]
     totals = changes.totals
-    for name, part in before.totals.items():
+    for name, part in before[1].items():
         totals[name] = totals.get(name, 0) - part
-    for name, part in after.totals.items():
+    for name, part in after[1].items():
         totals[name] = totals.get(name, 0) + part

@@ -1,7 +1,8 @@
 """The scripts that run inside Redis. Each is one atomic step; none loops over more than what it was given."""
 
 COMMIT = r"""
--- ARGV[1] is what the batch is about; the rest are its rows, entries, index entries and totals, table after table.
+-- ARGV[1] says what the batch is about. Behind it come its tables, each as twelve lists, each list as one text with NUL
+-- characters between its members: thousands of arguments would cost the caller more than the work itself.
 local batch = cjson.decode(ARGV[1])
 local live = redis.call('GET', batch.live_key) or '1'
 local holder = redis.call('GET', batch.hold_key)
@@ -14,61 +15,52 @@ for _, move in ipairs(batch.moves) do
   if (redis.call('HGET', batch.checkpoints_key, move[1]) or '0') ~= move[2] then return 'stale' end
 end
 
-local at = 2
-local most = 4000  -- what Lua's unpack may put on its stack is bounded at 8000
+local at = 1
+local function list()
+  at = at + 1
+  local text, found, count, from = ARGV[at], {}, 0, 1
+  if text == '' then return found end
+  local cut = string.find(text, '\0', 1, true)
+  while cut do
+    count = count + 1
+    found[count] = string.sub(text, from, cut - 1)
+    from = cut + 1
+    cut = string.find(text, '\0', from, true)
+  end
+  found[count + 1] = string.sub(text, from)
+  return found
+end
 
-local function put_rows(prefix, count)
-  local pairs_, filled = {}, 0
-  for i = at, at + 2 * count - 2, 2 do
-    pairs_[filled + 1], pairs_[filled + 2] = prefix .. ARGV[i], ARGV[i + 1]
-    filled = filled + 2
-    if filled == most then
-      redis.call('MSET', unpack(pairs_))
-      pairs_, filled = {}, 0
+local function put(prefix, keys, rows)
+  local most = 4000  -- unpack may put 8000 values on Lua's stack, and no more
+  for from = 1, #keys, most / 2 do
+    local pairs_, filled = {}, 0
+    for i = from, math.min(from + most / 2 - 1, #keys) do
+      pairs_[filled + 1], pairs_[filled + 2] = prefix .. keys[i], rows[i]
+      filled = filled + 2
+    end
+    redis.call('MSET', unpack(pairs_))
+  end
+end
+
+for _, table_ in ipairs(batch.tables) do
+  local prefix = batch.prefix .. table_ .. ':'
+  local keys, others = list(), list()
+  put(prefix .. 'row:', keys, others)
+  for _, key in ipairs(list()) do redis.call('DEL', prefix .. 'row:' .. key) end
+  for _, key in ipairs(list()) do redis.call('DEL', prefix .. 'text:' .. key) end
+  keys, others = list(), list()
+  for i, key in ipairs(keys) do redis.call('APPEND', prefix .. 'text:' .. key, others[i]) end
+  keys, others = list(), list()
+  for i, name in ipairs(keys) do redis.call('ZREM', prefix .. 'index:' .. name, others[i]) end
+  keys, others = list(), list()
+  for i, name in ipairs(keys) do redis.call('ZADD', prefix .. 'index:' .. name, 0, others[i]) end
+  keys, others = list(), list()
+  for i, name in ipairs(keys) do
+    if redis.call('HINCRBY', prefix .. 'totals', name, others[i]) == 0 then
+      redis.call('HDEL', prefix .. 'totals', name)
     end
   end
-  if filled > 0 then redis.call('MSET', unpack(pairs_)) end
-  at = at + 2 * count
-end
-
-local function remove_rows(prefix, count)
-  for i = at, at + count - 1 do redis.call('DEL', prefix .. ARGV[i]) end
-  at = at + count
-end
-
--- The entries of one timeline come as one argument, one entry a line.
-local function add_entries(prefix, count, keep)
-  for i = at, at + 2 * count - 2, 2 do
-    local key, lines = prefix .. ARGV[i], ARGV[i + 1]
-    local entries, from = {}, 1
-    local cut = string.find(lines, '\n', 1, true)
-    while cut do
-      entries[#entries + 1] = string.sub(lines, from, cut - 1)
-      from = cut + 1
-      cut = string.find(lines, '\n', from, true)
-    end
-    entries[#entries + 1] = string.sub(lines, from)
-    if redis.call('RPUSH', key, unpack(entries)) > keep then redis.call('LTRIM', key, -keep, -1) end
-  end
-  at = at + 2 * count
-end
-
-local function each_pair(count, act)
-  for i = at, at + 2 * count - 2, 2 do act(ARGV[i], ARGV[i + 1]) end
-  at = at + 2 * count
-end
-
-for _, t in ipairs(batch.tables) do
-  put_rows(t.prefix .. 'row:', t.rows)
-  remove_rows(t.prefix .. 'row:', t.removed)
-  add_entries(t.prefix .. 'entries:', t.entries, t.keep)
-  each_pair(t.unindexed, function(index, member) redis.call('ZREM', t.prefix .. 'index:' .. index, member) end)
-  each_pair(t.indexed, function(index, member) redis.call('ZADD', t.prefix .. 'index:' .. index, 0, member) end)
-  each_pair(t.totals, function(name, change)
-    if redis.call('HINCRBY', t.prefix .. 'totals', name, change) == 0 then
-      redis.call('HDEL', t.prefix .. 'totals', name)
-    end
-  end)
 end
 for _, move in ipairs(batch.moves) do redis.call('HSET', batch.checkpoints_key, move[1], move[3]) end
 if batch.generation ~= live then redis.call('PEXPIRE', batch.builder_key, batch.builder_ms) end
@@ -112,10 +104,12 @@ DIFFERENT = r"""
 -- ARGV: two prefixes, then the ends of keys. Those ends whose keys differ in type or content.
 local page = 1000
 
-local function same_pages(command, one, other, size)
+local function same_members(one, other)
+  local size = redis.call('ZCARD', one)
+  if size ~= redis.call('ZCARD', other) then return false end
   for from = 0, size - 1, page do
-    local a = redis.call(command, one, from, from + page - 1)
-    local b = redis.call(command, other, from, from + page - 1)
+    local a = redis.call('ZRANGE', one, from, from + page - 1)
+    local b = redis.call('ZRANGE', other, from, from + page - 1)
     for i = 1, #a do
       if a[i] ~= b[i] then return false end
     end
@@ -136,14 +130,7 @@ local function same(one, other)
   if kind ~= redis.call('TYPE', other).ok then return false end
   if kind == 'string' then return redis.call('GET', one) == redis.call('GET', other) end
   if kind == 'hash' then return same_hash(one, other) end
-  if kind == 'zset' then
-    local size = redis.call('ZCARD', one)
-    return size == redis.call('ZCARD', other) and same_pages('ZRANGE', one, other, size)
-  end
-  if kind == 'list' then
-    local size = redis.call('LLEN', one)
-    return size == redis.call('LLEN', other) and same_pages('LRANGE', one, other, size)
-  end
+  if kind == 'zset' then return same_members(one, other) end
   return kind == 'none'
 end
 

@@ -15,7 +15,7 @@ from projections.views import BUILDER_TTL_S, Batch, StaleWriter, Standing, Table
 @dataclass
 class _Table:
     rows: dict[str, bytes] = field(default_factory=dict)
-    entries: dict[str, list[bytes]] = field(default_factory=dict)
+    texts: dict[str, bytes] = field(default_factory=dict)
     indexes: dict[str, list[bytes]] = field(default_factory=dict)
     totals: dict[str, int] = field(default_factory=dict)
 
@@ -23,7 +23,7 @@ class _Table:
         """Everything in the table, by names like those in Redis."""
         return {
             **{f"row:{key}": row for key, row in self.rows.items()},
-            **{f"entries:{key}": found for key, found in self.entries.items()},
+            **{f"text:{key}": text for key, text in self.texts.items()},
             **{f"index:{name}": found for name, found in self.indexes.items() if found},
             **({"totals": self.totals} if self.totals else {}),
         }
@@ -78,9 +78,10 @@ class MemoryViews:
             rows = self._generations[generation].tables[table].rows
             return [rows.get(key) for key in keys]
 
-    def entries(self, generation: int, table: str, key: str) -> list[bytes]:
+    def texts(self, generation: int, table: str, keys: Sequence[str]) -> list[bytes | None]:
         with self._lock:
-            return list(self._generations[generation].tables[table].entries.get(key, ()))
+            texts = self._generations[generation].tables[table].texts
+            return [texts.get(key) for key in keys]
 
     def page(
         self, generation: int, table: str, index: str, limit: int, *, after: str = "", descending: bool = False
@@ -160,13 +161,13 @@ class MemoryViews:
 
 
 def _change(table: _Table, changes: TableChanges) -> None:
-    for key, row in changes.rows.items():
-        if row is None:
-            table.rows.pop(key, None)
-        else:
-            table.rows[key] = row
-    for key, entries in changes.entries.items():
-        table.entries[key] = (table.entries.get(key, []) + entries)[-changes.keep_entries :]
+    table.rows |= changes.rows
+    for key in changes.removed:
+        table.rows.pop(key, None)
+    for key in changes.dropped:
+        table.texts.pop(key, None)
+    for key, text in changes.texts.items():
+        table.texts[key] = table.texts.get(key, b"") + text
     for name, member in changes.unindexed:
         _unindex(table.indexes.get(name, []), member.encode())
     for name, member in changes.indexed:

@@ -71,6 +71,8 @@ class OrderRow(TypedDict):
     fulfillments: dict[str, Fulfillment]
     units: Units
     placed_at: str | None
+    entries: int
+    """How many events the order has had."""
     updated_position: int
     rank: str
     """Orders by time, then by place in the log; empty until the order was placed. Also the cursor of a page."""
@@ -107,6 +109,7 @@ def blank_order(order_id: str) -> OrderRow:
             "cancelled": 0,
         },
         "placed_at": None,
+        "entries": 0,
         "updated_position": 0,
         "rank": "",
     }

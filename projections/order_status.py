@@ -6,7 +6,7 @@ How an event changes a row: order_row.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict
 
@@ -17,11 +17,9 @@ from events.base import Event, Recorded
 from events.order import OrderKey
 from projections.order_row import FOLDS, OrderRow, blank_order
 from projections.reader import Page, Reader
-from projections.table import Projection, Rows, Table
+from projections.table import Projection, Rows, Table, Timelines
 
-# A parcel that is scanned again and again is bounded like everything else.
-MAX_ENTRIES = 200
-
+_ENTRY_FORMAT = orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
 _DAWN = datetime.min.replace(tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -31,30 +29,30 @@ class Orders(Table[OrderRow]):
 
     name = "orders"
     handles = frozenset(FOLDS)
-    keep_entries = MAX_ENTRIES
+    # An order has some 20 events; one whose parcel is scanned again and again shows at least the last 150.
+    page_entries = 50
+    pages = 4
 
-    def keys(self, event: Any) -> Iterable[str]:
-        return (event.order_id,)
+    def keys(self, events: Iterable[Any]) -> Iterable[str]:
+        return [event.order_id for event in events]
 
     def blank(self, key: str) -> OrderRow:
         return blank_order(key)
 
-    def apply(self, recorded: Recorded, rows: Rows[OrderRow]) -> None:
+    def apply(self, recorded: Recorded, rows: Rows[OrderRow], timelines: Timelines) -> None:
         event: Any = recorded.event
+        kind = type(event)
         row = rows[event.order_id]
-        FOLDS[type(event)](row, event)
+        FOLDS[kind](row, event)
         row["updated_position"] = recorded.position
-        if type(event) is order.OrderPlaced:
+        facts = FACTS[kind](event) if kind in FACTS else {}
+        entry = (recorded.position, recorded.type, recorded.occurred_at, recorded.recorded_at, facts)
+        timelines[event.order_id].append(orjson.dumps(entry, option=_ENTRY_FORMAT))
+        if kind is order.OrderPlaced:
             row["placed_at"] = recorded.occurred_at.isoformat()
             # Fixed widths, so that text order is time order; a float score would round microseconds away.
             since_dawn = (recorded.occurred_at - _DAWN) // _MICROSECOND
             row["rank"] = f"{since_dawn:018d}{recorded.position:012d}:{event.order_id}"
-
-    def entries(self, recorded: Recorded) -> Iterable[tuple[str, bytes]]:
-        event: Any = recorded.event
-        facts = {name: _fact(getattr(event, name)) for name in FACTS.get(type(event), ())}
-        entry = (recorded.position, recorded.type, recorded.occurred_at, recorded.recorded_at, facts)
-        return ((event.order_id, orjson.dumps(entry, option=orjson.OPT_UTC_Z)),)
 
     def index(self, row: OrderRow) -> dict[str, str]:
         rank = row["rank"]
@@ -89,13 +87,13 @@ class OrderLines(Table[dict[str, Any]]):
     handles = frozenset({order.OrderPlaced})
     cached_rows = 0
 
-    def keys(self, event: Any) -> Iterable[str]:
-        return (event.order_id,)
+    def keys(self, events: Iterable[Any]) -> Iterable[str]:
+        return [event.order_id for event in events]
 
     def blank(self, key: str) -> dict[str, Any]:
         return {}
 
-    def apply(self, recorded: Recorded, rows: Rows[dict[str, Any]]) -> None:
+    def apply(self, recorded: Recorded, rows: Rows[dict[str, Any]], timelines: Timelines) -> None:
         event: Any = recorded.event
         rows[event.order_id] = {
             "lines": [[line.sku, line.quantity, line.unit_price, line.description] for line in event.lines],
@@ -124,9 +122,9 @@ class OrderReads(Reader):
         }
 
     def timeline(self, order_id: str) -> list[dict[str, Any]]:
-        """The order's last MAX_ENTRIES events, oldest first."""
+        """The order's last events, oldest first."""
         names = ("position", "type", "occurred_at", "recorded_at", "facts")
-        return [dict(zip(names, entry, strict=True)) for entry in self.entries(Orders.name, order_id)]
+        return [dict(zip(names, entry, strict=True)) for entry in self.entries(_ORDERS, order_id)]
 
     def newest(self, limit: int, after: str | None = None) -> Page:
         """`after`: the `next` of the page before, here and below."""
@@ -168,59 +166,83 @@ def _under(prefix: str, totals: dict[str, int]) -> dict[str, int]:
 
 
 def _customer_index(channel: str | None, customer: str) -> str:
-    """The length keeps channel "a" with customer "b:c" apart from channel "a:b" with customer "c"."""
-    return f"customer:{len(channel or '')}:{channel}:{customer}"
+    """As JSON: no two customers share it, and no control character that a shop may send gets into it."""
+    return f"customer:{orjson.dumps((channel, customer)).decode()}"
 
 
-def _fact(value: object) -> object:
-    """A collection is shown by its size, a carrier's scans by the last of them."""
-    if isinstance(value, list) and value and isinstance(value[-1], shipping.TrackingScan):
-        return value[-1].status
-    return len(value) if isinstance(value, dict | list) else value
-
-
-# What a timeline says beside the event's type. Never a free text: people and carriers write names and addresses in it.
-FACTS: dict[type[Event], tuple[str, ...]] = {
-    order.OrderPlaced: ("lines", "charges", "total_minor", "currency"),
-    order.OrderRejected: ("problems",),
-    order.OrderHeld: ("hold", "problems"),
-    order.OrderHoldReleased: ("hold",),
-    order.PaymentRequested: ("amount_minor", "currency"),
-    order.PaymentCaptureRequested: ("amount_minor",),
-    order.AllocationRequested: ("lines",),
-    order.OrderConfirmed: ("lines",),
-    order.FulfillmentRequested: ("fulfillment_id", "location", "lines"),
-    order.FulfillmentCancelRequested: ("fulfillment_id",),
-    order.OrderFulfillmentStopped: ("fulfillment_id",),
-    order.OrderLinesShipped: ("fulfillment_id", "lines"),
-    payment.PaymentInitiated: ("amount_minor",),
-    payment.PaymentAuthorized: ("amount_minor",),
-    payment.PaymentActionRequired: ("expires_at",),
-    payment.PaymentOutcomeUnknown: ("operation", "attempt", "ask_at"),
-    payment.PaymentInquiryInitiated: ("operation", "attempt"),
-    payment.CaptureInitiated: ("amount_minor",),
-    payment.PaymentCaptured: ("amount_minor",),
-    payment.RefundInitiated: ("amount_minor",),
-    payment.PaymentRefunded: ("amount_minor",),
-    payment.PaymentUndoFailed: ("operation",),
-    inventory.StockAllocated: ("lines",),
-    inventory.StockBackordered: ("lines", "missing"),
-    inventory.StockRejected: ("unknown",),
-    inventory.StockReleased: ("lines",),
-    inventory.StockShipped: ("lines",),
-    shipping.FulfillmentOpened: ("fulfillment_id", "location", "lines"),
-    shipping.ItemsPicked: ("fulfillment_id",),
-    shipping.ParcelPacked: ("fulfillment_id",),
-    shipping.LabelRequested: ("fulfillment_id",),
-    shipping.LabelPurchased: ("fulfillment_id", "carrier", "tracking_number"),
-    shipping.LabelRefused: ("fulfillment_id",),
-    shipping.LabelOutcomeUnknown: ("fulfillment_id", "attempt", "ask_at"),
-    shipping.LabelInquiryInitiated: ("fulfillment_id", "attempt"),
-    shipping.ParcelShipped: ("fulfillment_id", "location", "tracking_number", "lines"),
-    shipping.TrackingUpdated: ("fulfillment_id", "scans"),
-    shipping.ParcelDelivered: ("fulfillment_id", "tracking_number"),
-    shipping.FulfillmentCancelled: ("fulfillment_id",),
-    shipping.FulfillmentCancelRefused: ("fulfillment_id",),
+# What a timeline says beside the event's type; of a collection its size. Never a free text: people and carriers write
+# names and addresses in it.
+FACTS: dict[type[Event], Callable[[Any], dict[str, object]]] = {
+    order.OrderPlaced: lambda e: {
+        "lines": len(e.lines),
+        "charges": len(e.charges),
+        "total_minor": e.total_minor,
+        "currency": e.currency,
+    },
+    order.OrderRejected: lambda e: {"problems": len(e.problems)},
+    order.OrderHeld: lambda e: {"hold": e.hold, "problems": len(e.problems)},
+    order.OrderHoldReleased: lambda e: {"hold": e.hold},
+    order.PaymentRequested: lambda e: {"amount_minor": e.amount_minor, "currency": e.currency},
+    order.PaymentCaptureRequested: lambda e: {"amount_minor": e.amount_minor},
+    order.AllocationRequested: lambda e: {"lines": len(e.lines)},
+    order.OrderConfirmed: lambda e: {"lines": len(e.lines)},
+    order.FulfillmentRequested: lambda e: {
+        "fulfillment_id": e.fulfillment_id,
+        "location": e.location,
+        "lines": len(e.lines),
+    },
+    order.FulfillmentCancelRequested: lambda e: {"fulfillment_id": e.fulfillment_id},
+    order.OrderFulfillmentStopped: lambda e: {"fulfillment_id": e.fulfillment_id},
+    order.OrderLinesShipped: lambda e: {"fulfillment_id": e.fulfillment_id, "lines": len(e.lines)},
+    payment.PaymentInitiated: lambda e: {"amount_minor": e.amount_minor},
+    payment.PaymentAuthorized: lambda e: {"amount_minor": e.amount_minor},
+    payment.PaymentActionRequired: lambda e: {"expires_at": e.expires_at},
+    payment.PaymentOutcomeUnknown: lambda e: {"operation": e.operation, "attempt": e.attempt, "ask_at": e.ask_at},
+    payment.PaymentInquiryInitiated: lambda e: {"operation": e.operation, "attempt": e.attempt},
+    payment.CaptureInitiated: lambda e: {"amount_minor": e.amount_minor},
+    payment.PaymentCaptured: lambda e: {"amount_minor": e.amount_minor},
+    payment.RefundInitiated: lambda e: {"amount_minor": e.amount_minor},
+    payment.PaymentRefunded: lambda e: {"amount_minor": e.amount_minor},
+    payment.PaymentUndoFailed: lambda e: {"operation": e.operation},
+    inventory.StockAllocated: lambda e: {"lines": len(e.lines)},
+    inventory.StockBackordered: lambda e: {"lines": len(e.lines), "missing": len(e.missing)},
+    inventory.StockRejected: lambda e: {"unknown": len(e.unknown)},
+    inventory.StockReleased: lambda e: {"lines": len(e.lines)},
+    inventory.StockShipped: lambda e: {"lines": len(e.lines)},
+    shipping.FulfillmentOpened: lambda e: {
+        "fulfillment_id": e.fulfillment_id,
+        "location": e.location,
+        "lines": len(e.lines),
+    },
+    shipping.ItemsPicked: lambda e: {"fulfillment_id": e.fulfillment_id},
+    shipping.ParcelPacked: lambda e: {"fulfillment_id": e.fulfillment_id},
+    shipping.LabelRequested: lambda e: {"fulfillment_id": e.fulfillment_id},
+    shipping.LabelPurchased: lambda e: {
+        "fulfillment_id": e.fulfillment_id,
+        "carrier": e.carrier,
+        "tracking_number": e.tracking_number,
+    },
+    shipping.LabelRefused: lambda e: {"fulfillment_id": e.fulfillment_id},
+    shipping.LabelOutcomeUnknown: lambda e: {
+        "fulfillment_id": e.fulfillment_id,
+        "attempt": e.attempt,
+        "ask_at": e.ask_at,
+    },
+    shipping.LabelInquiryInitiated: lambda e: {"fulfillment_id": e.fulfillment_id, "attempt": e.attempt},
+    shipping.ParcelShipped: lambda e: {
+        "fulfillment_id": e.fulfillment_id,
+        "location": e.location,
+        "tracking_number": e.tracking_number,
+        "lines": len(e.lines),
+    },
+    shipping.TrackingUpdated: lambda e: {
+        "fulfillment_id": e.fulfillment_id,
+        "status": e.scans[-1].status if e.scans else None,
+    },
+    shipping.ParcelDelivered: lambda e: {"fulfillment_id": e.fulfillment_id, "tracking_number": e.tracking_number},
+    shipping.FulfillmentCancelled: lambda e: {"fulfillment_id": e.fulfillment_id},
+    shipping.FulfillmentCancelRefused: lambda e: {"fulfillment_id": e.fulfillment_id},
 }
 
-ORDER_STATUS = Projection("order_status", (Orders(), OrderLines()))
+_ORDERS = Orders()
+ORDER_STATUS = Projection("order_status", (_ORDERS, OrderLines()))

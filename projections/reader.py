@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
-from projections.table import Projection
+from projections.left_out import LeftOut
+from projections.table import Projection, Table, page_key
 from projections.views import Views, ViewsUnavailable
 
 Answer = TypeVar("Answer")
@@ -59,10 +60,17 @@ class Reader:
 
         return self.live(read)
 
-    def entries(self, table: str, key: str) -> list[Any]:
-        """A timeline, oldest first."""
-        found = self.live(lambda generation: self._views.entries(generation, table, key))
-        return [orjson.loads(entry) for entry in found]
+    def entries(self, table: Table[Any], key: str) -> list[Any]:
+        """The newest entries of a row's timeline, oldest first."""
+
+        def read(generation: int) -> list[Any]:
+            [row] = self._rows(generation, table.name, [key])
+            last = 0 if row is None else (row["entries"] - 1) // table.page_entries
+            pages = [page_key(key, page) for page in range(max(0, last - table.pages + 1), last + 1)]
+            texts = self._views.texts(generation, table.name, pages)
+            return [orjson.loads(line) for text in texts if text for line in text.splitlines()]
+
+        return self.live(read)[-table.shown_entries :]
 
     def totals(self, table: str, *fields: str) -> dict[str, int]:
         return self.live(lambda generation: self._views.totals(generation, table, fields))
@@ -95,13 +103,6 @@ class Progress(Reader):
 
     def unreadable(self, projection: Projection) -> tuple[int, list[dict[str, Any]]]:
         """How many events the projection had to leave out, and the newest of them: position, stream, type, reason."""
-        table = unreadable_table(projection.name)
-        return self.totals(table).get(UNREADABLE_KEY, 0), self.entries(table, UNREADABLE_KEY)
-
-
-UNREADABLE_KEY = "events"
-
-
-def unreadable_table(projection: str) -> str:
-    """Where the runner keeps what a projection could not read: one timeline and its count."""
-    return f"{projection}_unreadable"
+        table = LeftOut(projection.name)
+        row = self.row(table.name, LeftOut.KEY)
+        return (row["entries"] if row else 0), self.entries(table, LeftOut.KEY)

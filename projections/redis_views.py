@@ -6,7 +6,7 @@ waybill:live                                  number of the live generation; 1 i
 waybill:generations                           the highest number that was given out
 waybill:builder, waybill:hold                 who builds a generation, who holds the live one; both expire
 waybill:<generation>:checkpoints              hash: projection -> position
-waybill:<generation>:<table>:row:<key>        and `entries:<key>` (list), `index:<name>` (sorted set), `totals` (hash)
+waybill:<generation>:<table>:row:<key>        and `text:<key>` (strings), `index:<name>` (sorted set), `totals` (hash)
 
 Written for one Redis, not for a Redis Cluster: the scripts reach keys that they are not told beforehand.
 """
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -61,15 +61,10 @@ class RedisViews:
         return Standing(int(live), {name.decode(): int(at) for name, at in zip(names, positions, strict=True)})
 
     def rows(self, generation: int, table: str, keys: Sequence[str]) -> list[bytes | None]:
-        if not keys:
-            return []
-        prefix = self._key(generation, table, "row:")
-        rows: list[bytes | None] = self._do("MGET", *[prefix + key for key in keys])
-        return rows
+        return self._several(self._key(generation, table, "row:"), keys)
 
-    def entries(self, generation: int, table: str, key: str) -> list[bytes]:
-        entries: list[bytes] = self._do("LRANGE", self._key(generation, table, "entries:" + key), 0, -1)
-        return entries
+    def texts(self, generation: int, table: str, keys: Sequence[str]) -> list[bytes | None]:
+        return self._several(self._key(generation, table, "text:"), keys)
 
     def page(
         self, generation: int, table: str, index: str, limit: int, *, after: str = "", descending: bool = False
@@ -125,6 +120,10 @@ class RedisViews:
     def _key(self, *parts: object) -> str:
         return ":".join([self._namespace, *map(str, parts)])
 
+    def _several(self, prefix: str, keys: Sequence[str]) -> list[bytes | None]:
+        found: list[bytes | None] = self._do("MGET", *[prefix + key for key in keys]) if keys else []
+        return found
+
     def _arguments(self, batch: Batch) -> list[Any]:
         """What the commit script reads: see lua.COMMIT."""
         head = {
@@ -136,12 +135,10 @@ class RedisViews:
             "generation": str(batch.generation),
             "holder": batch.holder,
             "moves": [[move.projection, str(move.expected), str(move.reached)] for move in batch.moves],
-            "tables": [_counts(self._key(batch.generation, table.table, ""), table) for table in batch.tables],
+            "prefix": self._key(batch.generation, ""),
+            "tables": [changes.table for changes in batch.tables],
         }
-        arguments: list[Any] = [orjson.dumps(head)]
-        for table in batch.tables:
-            _flatten(table, arguments)
-        return arguments
+        return [orjson.dumps(head), *(part for changes in batch.tables for part in _lists(changes))]
 
     def _scan(self, prefix: str) -> Iterator[list[bytes]]:
         """Keys with this prefix, some at a time; a key may come twice."""
@@ -212,18 +209,6 @@ _SWITCH = _Script(lua.SWITCH)
 _DIFFERENT = _Script(lua.DIFFERENT)
 
 
-class _Packer:
-    """Commands as Redis reads them. redis-py's own packer takes three times as long for thousands of arguments."""
-
-    def pack(self, *arguments: Any) -> list[bytes]:
-        name = arguments[0].encode().split() if isinstance(arguments[0], str) else [arguments[0]]
-        out = [b"*%d\r\n" % (len(arguments) - 1 + len(name))]
-        for argument in (*name, *arguments[1:]):
-            part = argument if argument.__class__ is bytes else str(argument).encode()
-            out.append(b"$%d\r\n%b\r\n" % (len(part), part))
-        return [b"".join(out)]
-
-
 def _connect(url: str) -> redis.Redis:
     pool = redis.BlockingConnectionPool.from_url(
         url,
@@ -233,7 +218,6 @@ def _connect(url: str) -> redis.Redis:
         socket_connect_timeout=_CONNECT_TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),  # who asks decides whether to ask again
         protocol=2,
-        command_packer=_Packer(),
     )
     return redis.Redis(connection_pool=pool)
 
@@ -249,33 +233,31 @@ def _ms(seconds: float) -> int:
     return int(seconds * 1000)
 
 
-def _counts(prefix: str, changes: TableChanges) -> dict[str, object]:
-    removed = sum(row is None for row in changes.rows.values())
-    return {
-        "prefix": prefix,
-        "rows": len(changes.rows) - removed,
-        "removed": removed,
-        "entries": len(changes.entries),
-        "keep": changes.keep_entries,
-        "unindexed": len(changes.unindexed),
-        "indexed": len(changes.indexed),
-        "totals": len(changes.totals),
-    }
+def _lists(changes: TableChanges) -> list[bytes]:
+    """The twelve lists of one table, in the order in which the commit script takes them."""
+    return [
+        _names(changes.rows),
+        _contents(changes.rows.values()),
+        _names(changes.removed),
+        _names(changes.dropped),
+        _names(changes.texts),
+        _contents(changes.texts.values()),
+        _names([entry.name for entry in changes.unindexed]),
+        _names([entry.member for entry in changes.unindexed]),
+        _names([entry.name for entry in changes.indexed]),
+        _names([entry.member for entry in changes.indexed]),
+        _names(changes.totals),
+        _names([str(change) for change in changes.totals.values()]),
+    ]
 
 
-def _flatten(changes: TableChanges, out: list[Any]) -> None:
-    removed = []
-    for key, row in changes.rows.items():
-        if row is None:
-            removed.append(key)
-        else:
-            out += (key, row)
-    out += removed
-    for key, entries in changes.entries.items():
-        out += (key, b"\n".join(entries[-changes.keep_entries :]))
-    for pairs in (changes.unindexed, changes.indexed, changes.totals.items()):
-        out += _flat(pairs)
+def _names(names: Collection[str]) -> bytes:
+    text = "\0".join(names)
+    assert text.count("\0") == max(0, len(names) - 1), "a key, name or member has a NUL character in it"
+    return text.encode()
 
 
-def _flat(pairs: Iterable[tuple[object, object]]) -> list[object]:
-    return [part for pair in pairs for part in pair]
+def _contents(contents: Collection[bytes]) -> bytes:
+    text = b"\0".join(contents)
+    assert text.count(b"\0") == max(0, len(contents) - 1), "a row or a text has a NUL character in it"
+    return text

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 
-import orjson
-
-from events.base import Recorded
+from events.base import Event, Recorded
 from events.codec import Unreadable
 from events.feed import spellings
 from projections.fold import Folder, Unfoldable
-from projections.reader import UNREADABLE_KEY, unreadable_table
+from projections.left_out import LeftOut
 from projections.table import Projection
 from projections.views import Batch, Move, Standing, TableChanges, Views
 
 # Some events that no code of ours can take are faults of theirs; a batch full of them is a fault of ours: then stop.
 _MAX_UNFOLDABLE = 20
-_KEEP_UNREADABLE = 100
+
+
+Shares = dict[Folder, list[Recorded]]
+"""The events that each table takes, in order."""
 
 
 class Log(Protocol):
@@ -45,6 +47,7 @@ class Replica:
         self._log = log
         self._views = views
         self._fed = [_Fed(views, standing.generation, projection) for projection in projections]
+        self._takers = _takers(self._fed)
         self._holder = holder
         self.generation = standing.generation
         self.checkpoints = {one.name: standing.checkpoints.get(one.name, 0) for one in projections}
@@ -74,58 +77,57 @@ class Replica:
         return 0
 
     def _commit(self, fed: list[_Fed], events: list[Recorded], after: int, reached: int) -> None:
-        tables = [table for one in fed for table in one.fold(events)]
+        shares = self._shares(events)
+        tables = [changes for one in fed for changes in one.fold(shares)]
         moves = [Move(one.name, after, reached) for one in fed]
         self._views.commit(Batch(self.generation, moves, tables, self._holder))
         for one in fed:
             self.checkpoints[one.name] = reached
 
+    def _shares(self, events: list[Recorded]) -> Shares:
+        """Which events each table takes. What cannot be decoded goes to the projections that wanted it."""
+        shares: Shares = defaultdict(list)
+        for recorded in events:
+            for folder in self._takers.get(type(recorded.event), ()):
+                shares[folder].append(recorded)
+            if type(recorded.event) is Unreadable:
+                for one in self._fed:
+                    if recorded.type in one.types:
+                        shares[one.left_out].append(recorded)
+        return shares
+
 
 class _Fed:
-    """One projection's tables."""
+    """One projection's tables, and the list of what they could not take."""
 
     def __init__(self, views: Views, generation: int, projection: Projection) -> None:
         self.name = projection.name
         self.types = spellings(projection.handles)
-        self._folders = [Folder(views, generation, table) for table in projection.tables]
+        self.left_out = Folder(views, generation, LeftOut(projection.name))
+        self.folders = [Folder(views, generation, table) for table in projection.tables]
 
-    def fold(self, events: list[Recorded]) -> list[TableChanges]:
-        """What the events change. Those that cannot be decoded, or folded, are left out, and listed and counted."""
-        left_out = [
-            _LeftOut(recorded, recorded.event.reason)
-            for recorded in events
-            if isinstance(recorded.event, Unreadable) and recorded.type in self.types
-        ]
+    def fold(self, shares: Shares) -> list[TableChanges]:
+        """What the events change. One that a table cannot take is left out of all of them, listed and counted."""
         for _ in range(_MAX_UNFOLDABLE):
             try:
-                tables = [folder.fold(events) for folder in self._folders]
+                return [folder.fold(shares[folder]) for folder in (*self.folders, self.left_out) if shares[folder]]
             except Unfoldable as fault:
-                self._forget()
-                left_out.append(_LeftOut(fault.recorded, str(fault)))
-                events = [recorded for recorded in events if recorded is not fault.recorded]
-            else:
-                return [*tables, self._listed(left_out)] if left_out else tables
-        raise RuntimeError(f"the projection {self.name} can take none of many events: {left_out[-1].reason}")
+                self._leave_out(fault, shares)
+        raise RuntimeError(f"the projection {self.name} cannot take {_MAX_UNFOLDABLE} events of one batch")
 
-    def _forget(self) -> None:
-        for folder in self._folders:
+    def _leave_out(self, fault: Unfoldable, shares: Shares) -> None:
+        for folder in self.folders:
             folder.forget()
-
-    def _listed(self, left_out: list[_LeftOut]) -> TableChanges:
-        return TableChanges(
-            unreadable_table(self.name),
-            entries={UNREADABLE_KEY: [_mark(one) for one in sorted(left_out, key=lambda one: one.recorded.position)]},
-            keep_entries=_KEEP_UNREADABLE,
-            totals={UNREADABLE_KEY: len(left_out)},
-        )
+            shares[folder] = [recorded for recorded in shares[folder] if recorded is not fault.recorded]
+        self.left_out.forget()
+        shares[self.left_out].append(fault.recorded._replace(event=Unreadable(reason=str(fault))))
+        shares[self.left_out].sort(key=lambda recorded: recorded.position)
 
 
-class _LeftOut(NamedTuple):
-    recorded: Recorded
-    reason: str
-
-
-def _mark(one: _LeftOut) -> bytes:
-    recorded = one.recorded
-    mark = {"position": recorded.position, "stream": recorded.stream, "type": recorded.type, "reason": one.reason}
-    return orjson.dumps(mark)
+def _takers(fed: list[_Fed]) -> dict[type[Event], list[Folder]]:
+    takers: dict[type[Event], list[Folder]] = defaultdict(list)
+    for one in fed:
+        for folder in one.folders:
+            for kind in folder.table.handles:
+                takers[kind].append(folder)
+    return dict(takers)

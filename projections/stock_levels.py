@@ -8,13 +8,9 @@ from typing import Any, Literal, NamedTuple, TypedDict
 import orjson
 
 from events import inventory
-from events.base import Event, Postings, Recorded
+from events.base import Event, Recorded
 from projections.reader import Page, Reader
-from projections.table import Projection, Rows, Table
-
-# What a person looks back on: with two movements per order line, the last 25 orders that wanted this SKU.
-MAX_MOVEMENTS = 50
-
+from projections.table import Projection, Rows, Table, Timelines
 
 BalanceName = Literal["on_hand", "reserved", "allocated", "incoming"]
 
@@ -36,6 +32,8 @@ class StockRow(TypedDict):
     threshold: int | None
     low: bool
     """The available units have fallen to the threshold or below."""
+    entries: int
+    """How many movements there ever were."""
     updated_position: int
 
 
@@ -73,42 +71,35 @@ FLAGS: dict[type[Event], tuple[str, bool | None]] = {
 """What says whether SKUs are low: in which field it names them, and what it says; None: the threshold itself."""
 
 
+FIELDS: dict[type[Event], tuple[str, ...]] = {
+    **{kind: tuple(posting.field for posting in postings) for kind, postings in POSTINGS.items()},
+    **{kind: (field,) for kind, (field, _) in FLAGS.items()},
+}
+"""Where an event names its SKUs."""
+
+
 class StockLevels(Table[StockRow]):
     """One row per SKU."""
 
     name = "stock"
     handles = frozenset(POSTINGS) | frozenset(FLAGS)
-    keep_entries = MAX_MOVEMENTS
+    # What a person looks back on: with two movements per order line, the last 25 orders that wanted this SKU.
+    page_entries = 25
+    pages = 3
 
-    def keys(self, event: Any) -> Iterable[str]:
-        postings = POSTINGS.get(type(event))
-        if postings is None:
-            named: dict[str, int] = getattr(event, FLAGS[type(event)][0])
-            return named
-        if len(postings) == 1:
-            lines: Postings = getattr(event, postings[0].field)
-            return lines
-        return [sku for posting in postings for sku in getattr(event, posting.field)]
+    def keys(self, events: Iterable[Any]) -> Iterable[str]:
+        return [sku for event in events for field in FIELDS[type(event)] for sku in getattr(event, field)]
 
     def blank(self, key: str) -> StockRow:
-        return {"sku": key, "locations": {}, "threshold": None, "low": False, "updated_position": 0}
+        return {"sku": key, "locations": {}, "threshold": None, "low": False, "entries": 0, "updated_position": 0}
 
-    def apply(self, recorded: Recorded, rows: Rows[StockRow]) -> None:
-        postings = POSTINGS.get(type(recorded.event))
-        if postings is None:
+    def apply(self, recorded: Recorded, rows: Rows[StockRow], timelines: Timelines) -> None:
+        kind = type(recorded.event)
+        if kind in FLAGS:
             _flag(recorded, rows)
         else:
-            for posting in postings:
-                _post(posting, recorded.event, recorded.position, rows)
-
-    def entries(self, recorded: Recorded) -> Iterable[tuple[str, bytes]]:
-        event: Any = recorded.event
-        return [
-            entry
-            for posting in POSTINGS.get(type(event), ())
-            if posting.movement is not None
-            for entry in _movements(posting, recorded)
-        ]
+            for posting in POSTINGS[kind]:
+                _post(posting, recorded, rows, timelines)
 
     def index(self, row: StockRow) -> dict[str, str]:
         return {"all": row["sku"], "low": row["sku"]} if row["low"] else {"all": row["sku"]}
@@ -117,10 +108,11 @@ class StockLevels(Table[StockRow]):
         return {"skus": 1, "low": 1} if row["low"] else {"skus": 1}
 
 
-def _post(posting: Posting, event: Any, position: int, rows: Rows[StockRow]) -> None:
-    for sku, by_location in getattr(event, posting.field).items():
+def _post(posting: Posting, recorded: Recorded, rows: Rows[StockRow], timelines: Timelines) -> None:
+    begin = _begin(posting, recorded)
+    for sku, by_location in getattr(recorded.event, posting.field).items():
         row = rows[sku]
-        row["updated_position"] = position
+        row["updated_position"] = recorded.position
         locations = row["locations"]
         for location, units in by_location.items():
             balance = locations.get(location)
@@ -128,6 +120,16 @@ def _post(posting: Posting, event: Any, position: int, rows: Rows[StockRow]) -> 
                 balance = locations[location] = {"on_hand": 0, "reserved": 0, "allocated": 0, "incoming": 0}
             for name, sign in posting.balances:
                 balance[name] += sign * units
+        if begin:
+            timelines[sku].append(begin + orjson.dumps(by_location) + b"]\n")
+
+
+def _begin(posting: Posting, recorded: Recorded) -> bytes:
+    """What a movement's entry has in common for all SKUs: [position, occurred_at, movement, reference, (units)]."""
+    if posting.movement is None:
+        return b""
+    head = (recorded.position, recorded.occurred_at, posting.movement, _reference(recorded.event))
+    return orjson.dumps(head, option=orjson.OPT_UTC_Z)[:-1] + b","
 
 
 def _flag(recorded: Recorded, rows: Rows[StockRow]) -> None:
@@ -139,15 +141,6 @@ def _flag(recorded: Recorded, rows: Rows[StockRow]) -> None:
             row["threshold"] = units
         else:
             row["low"] = low
-
-
-def _movements(posting: Posting, recorded: Recorded) -> list[tuple[str, bytes]]:
-    """[position, occurred_at, movement, reference, units by location]; all but the last is the same for every SKU."""
-    event: Any = recorded.event
-    lines = getattr(event, posting.field)
-    head = (recorded.position, recorded.occurred_at, posting.movement, _reference(event))
-    begin = orjson.dumps(head, option=orjson.OPT_UTC_Z)[:-1] + b","
-    return [(sku, begin + orjson.dumps(by_location) + b"]") for sku, by_location in lines.items()]
 
 
 def _reference(event: Any) -> str:
@@ -171,13 +164,13 @@ class Backorders(Table[Waiting]):
     name = "backorders"
     handles = frozenset({inventory.StockBackordered, inventory.StockAllocated, inventory.StockReleased})
 
-    def keys(self, event: Any) -> Iterable[str]:
-        return (event.order_id,)
+    def keys(self, events: Iterable[Any]) -> Iterable[str]:
+        return [event.order_id for event in events]
 
     def blank(self, key: str) -> Waiting:
         return {}
 
-    def apply(self, recorded: Recorded, rows: Rows[Waiting]) -> None:
+    def apply(self, recorded: Recorded, rows: Rows[Waiting], timelines: Timelines) -> None:
         event: Any = recorded.event
         if type(event) is inventory.StockBackordered:
             rows[event.order_id] = {"missing": dict(event.missing)}
@@ -207,9 +200,9 @@ class StockReads(Reader):
         return self._page("all", limit, after)
 
     def timeline(self, sku: str) -> list[dict[str, Any]]:
-        """The last MAX_MOVEMENTS movements, oldest first."""
+        """The SKU's last 50 movements, oldest first."""
         names = ("position", "occurred_at", "movement", "reference", "units")
-        return [dict(zip(names, entry, strict=True)) for entry in self.entries(StockLevels.name, sku)]
+        return [dict(zip(names, entry, strict=True)) for entry in self.entries(_STOCK, sku)]
 
     def counts(self) -> dict[str, int]:
         """How many SKUs there are, how many are low, and how many units are waited for."""
@@ -232,4 +225,5 @@ def _complete(row: dict[str, Any], backordered: dict[str, int]) -> dict[str, Any
     return {**row, "totals": total, "backordered": backordered.get(row["sku"], 0)}
 
 
-STOCK_LEVELS = Projection("stock_levels", (StockLevels(), Backorders()))
+_STOCK = StockLevels()
+STOCK_LEVELS = Projection("stock_levels", (_STOCK, Backorders()))

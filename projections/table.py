@@ -26,31 +26,35 @@ class Rows(dict[str, RowT]):
         return row
 
 
+Timelines = dict[str, list[bytes]]
+"""New entries by row key, each a line of JSON with its line break, oldest first."""
+
+
 class Table(Generic[RowT]):
-    """One kind of row. Every method is pure, and `apply` takes any event it handles in any order without raising."""
+    """One kind of row. Every method is pure, and `apply` takes any event it handles in any order without raising.
+
+    A table with timelines has `entries` in its rows: how many there ever were. They are kept in pages of a fixed size,
+    because a page can be added to without reading it; the oldest page goes when there are too many.
+    """
 
     name: str
     handles: frozenset[type[Event]]
     cached_rows = 20_000
     """How many decoded rows the process keeps: some 3 kB each. An order should be done before its row falls out."""
-    keep_entries = 0
-    """How many entries a row's timeline keeps: the newest."""
+    page_entries = 50
+    pages = 3
 
-    def keys(self, event: Any) -> Iterable[str]:
-        """The rows that the event changes."""
+    def keys(self, events: Iterable[Any]) -> Iterable[str]:
+        """The rows that these events change. A key may come twice."""
         raise NotImplementedError
 
     def blank(self, key: str) -> RowT:
         """The row before its first event. An empty one is not kept."""
         raise NotImplementedError
 
-    def apply(self, recorded: Recorded, rows: Rows[RowT]) -> None:
-        """Change the rows that `keys` named."""
+    def apply(self, recorded: Recorded, rows: Rows[RowT], timelines: Timelines) -> None:
+        """Change the rows that `keys` named, and add to their timelines."""
         raise NotImplementedError
-
-    def entries(self, recorded: Recorded) -> Iterable[tuple[str, bytes]]:
-        """What the event adds to timelines: (key, JSON)."""
-        return ()
 
     def index(self, row: RowT) -> dict[str, str]:
         """Where the row is found: member by index. Members are ordered by their bytes."""
@@ -59,6 +63,15 @@ class Table(Generic[RowT]):
     def totals(self, row: RowT) -> dict[str, int]:
         """The row's part of the table's totals, which are the sums over all rows."""
         return {}
+
+    @property
+    def shown_entries(self) -> int:
+        """How many of the newest entries are always there."""
+        return self.page_entries * (self.pages - 1)
+
+
+def page_key(key: str, page: int) -> str:
+    return f"{key}:{page}"
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """The port to the place where projections keep what they show; redis_views.py is behind it, memory_views.py in tests.
 
 Everything that is shown belongs to a *generation*, a whole set of views built from the log; one generation is live.
-A generation has *tables*; a table has rows (bytes by key), bounded timelines (lists of bytes by key), indexes (ordered
-sets of members) and totals (counters by field). Each projection has a checkpoint per generation: the position in the
-log up to which its tables stand. Rows and checkpoint change together, in one step, or not at all.
+A generation has *tables*; a table has rows (bytes by key), texts (bytes by key, to be added to), indexes (ordered sets
+of members) and totals (counters by field). Each projection has a checkpoint per generation: the position in the log up
+to which its tables stand. Rows and checkpoint change together, in one step, or not at all.
+
+Keys, names, members and contents are never empty and have no NUL character in them.
 """
 
 from __future__ import annotations
@@ -62,12 +64,14 @@ class TableChanges:
     """What a batch of events changes in one table."""
 
     table: str
-    rows: dict[str, bytes | None] = field(default_factory=dict)
-    """New row by key; None removes it."""
-    entries: dict[str, list[bytes]] = field(default_factory=dict)
-    """What is added to the end of timelines, by key. An entry is never empty and has no line breaks."""
-    keep_entries: int = 0
-    """How many entries a timeline keeps: the newest."""
+    rows: dict[str, bytes] = field(default_factory=dict)
+    """The new rows by key."""
+    removed: list[str] = field(default_factory=list)
+    """The keys of rows that are no more."""
+    texts: dict[str, bytes] = field(default_factory=dict)
+    """What is added to the end of texts, by key."""
+    dropped: list[str] = field(default_factory=list)
+    """Texts that are removed, before others are added to."""
     indexed: list[IndexEntry] = field(default_factory=list)
     unindexed: list[IndexEntry] = field(default_factory=list)
     totals: dict[str, int] = field(default_factory=dict)
@@ -102,9 +106,7 @@ class Views(Protocol):
 
     def rows(self, generation: int, table: str, keys: Sequence[str]) -> list[bytes | None]: ...
 
-    def entries(self, generation: int, table: str, key: str) -> list[bytes]:
-        """A timeline, oldest first."""
-        ...
+    def texts(self, generation: int, table: str, keys: Sequence[str]) -> list[bytes | None]: ...
 
     def page(
         self, generation: int, table: str, index: str, limit: int, *, after: str = "", descending: bool = False

@@ -173,8 +173,7 @@ def order_tables(found: Mapping[str, Any]) -> RenderableType:
         **{f"units {name}": count for name, count in found["units"].items() if count},
     }
     tables: list[RenderableType] = [_pairs("Order", facts)]
-    for problem in found["problems"]:
-        tables.append(f"  ! {problem['message']}")
+    tables.extend(f"  ! {problem['message']}" for problem in found["problems"])
     if found.get("lines"):
         lines = [[one["sku"], one["quantity"], one["unit_price"], one["description"]] for one in found["lines"]]
         tables.append(_columns("\nLines", ("sku", "units", "price", "description"), lines))

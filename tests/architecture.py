@@ -16,7 +16,7 @@ OURS = ("events", "services", "projections", "tests")
 PACKAGES = ("events", "services", "projections")
 
 # The modules that put everything together: they alone see both services and projections, and more than one service.
-WIRING = ("services/wiring.py", "services/server.py", "services/faults.py", "services/cli.py")
+WIRING = ("services/wiring.py", "services/server.py", "services/faults.py", "services/reads.py", "services/cli.py")
 
 # What every service may use of the shared ground beside its own folder.
 SHARED_BY_SERVICES = ("events", "services.runtime", "services.journal")
@@ -28,11 +28,7 @@ PURE_LIBRARIES = frozenset(
     "itertools math msgspec operator pydantic re types typing typing_extensions uuid".split()
 )
 # From the runtime only the shapes in which reactions answer, nothing that runs.
-PURE_OF_RUNTIME = (
-    "services.runtime.decider",
-    "services.runtime.timekeeper.Deadline",
-    "services.runtime.timekeeper.SetsDeadlines",
-)
+PURE_OF_RUNTIME = ("services.runtime.decider",)
 IMPURE_EVENT_MODULES = ("events.store", "events.recorders", "events.feed", "events.kafka")
 # `hash` of a text differs from one process to the next.
 IMPURE_NAMES = frozenset("open print input exec eval hash __import__ uuid1 uuid4".split())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,7 @@ LOCK_TIMEOUT_S = 10
 
 # A checkpoint per 16 MB of write-ahead log: 1,000 pages (the default) cost 15 us per event, 4,000 cost 12, and 10,000
 # no less, but pauses twice as long.
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=4000")
+_PRAGMAS = ("synchronous=FULL", "wal_autocheckpoint=4000")
 # Streams have random names, so that inserts touch the whole index: keep 64 MB of it (about a million events) at hand.
 # The readers' connections keep SQLite's 2 MB: they scan, and the system's page cache serves them.
 _WRITER_CACHE_KIB = 64 * 1024
@@ -66,6 +67,7 @@ class _Pool(SQLiteConnectionPool):
             self.db_name, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=64
         )
         try:
+            _use_write_ahead_log(connection)
             for pragma in _PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
         except sqlite3.Error:
@@ -88,6 +90,20 @@ class _Pool(SQLiteConnectionPool):
             self._closed = True
             while self._pool:
                 self._pool.popleft().close()
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """SQLite does not wait for the lock that this change needs: processes that make a log together would fail here."""
+    deadline = time.monotonic() + LOCK_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 class Datastore(SQLiteDatastore):

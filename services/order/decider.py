@@ -54,6 +54,7 @@ from services.order.commands import (
     NoteStockBackordered,
     NoteStockRejected,
     NoteStockReleased,
+    NoteUndoFailed,
     OrderCommand,
     ReleaseHold,
     ReviewOrder,
@@ -97,7 +98,9 @@ def decide(command: OrderCommand, state: OrderState) -> list[Event]:
         case CorrectOrder():
             return _correct(command, state)
         case HoldOrder(hold, problems):
-            return [] if state.closed or hold in state.holds else [_held(state, hold, problems)]
+            return _hold(hold, problems, state)
+        case NoteUndoFailed():
+            return _undo_failed(command, state)
         case ReleaseHold():
             return _release(command, state)
         case CancelOrder(reason):
@@ -139,12 +142,14 @@ def _ask_for_money(state: OrderState) -> list[Event]:
 
 
 def _payment_authorized(state: OrderState) -> list[Event]:
-    if state.closed or state.cancelling is not None:
-        # Money that comes too late is let go again, once.
-        return (
-            [PaymentVoidRequested(order_id=state.order_id)] if state.money is Money.REQUESTED and state.closed else []
-        )
-    return [_allocation_requested(state)] if state.money is Money.REQUESTED else []
+    if state.closed:
+        # Money that comes too late is let go again; payment knows if it is doing so already.
+        return [PaymentVoidRequested(order_id=state.order_id)] if state.status is not Status.COMPLETED else []
+    if state.cancelling is not None or state.money not in (Money.REQUESTED, Money.DECLINED):
+        return []
+    # Promised after all: a provider may say no first and yes later.
+    held = [OrderHoldReleased(order_id=state.order_id, hold=Hold.PAYMENT)] if Hold.PAYMENT in state.holds else []
+    return [*held, _allocation_requested(state)]
 
 
 def _allocation_requested(state: OrderState) -> Event:
@@ -171,7 +176,7 @@ def _ask_to_send(state: OrderState, allocated: Postings) -> list[Event]:
 def _fulfillment_requested(state: OrderState, location: str, lines: dict[str, int]) -> Event:
     """A location that was stopped and is asked again gets a new fulfillment, numbered on."""
     before = sum(1 for sending in state.sendings.values() if sending.location == location)
-    suffix = f"-{before + 1}" if before else ""
+    suffix = f".{before + 1}" if before else ""  # no location has a dot in its name
     fulfillment_id = f"{state.order_id}-{location}{suffix}"
     return FulfillmentRequested(
         order_id=state.order_id,
@@ -226,7 +231,7 @@ def _payment_captured(state: OrderState) -> list[Event]:
 def _payment_declined(reason: str, state: OrderState) -> list[Event]:
     if state.closed or state.cancelling is not None or state.money is not Money.REQUESTED:
         return []
-    message = f"The payment was declined ({reason}). Release the hold with another payment token, or cancel the order."
+    message = f"The payment was declined ({_short(reason)}). Release the hold with another payment token, or cancel."
     return [_held(state, Hold.PAYMENT, [Problem(code="payment_declined", where="payment_token", message=message)])]
 
 
@@ -239,8 +244,24 @@ def _payment_expired(state: OrderState) -> list[Event]:
 def _hold_capture(reason: str, state: OrderState) -> list[Event]:
     if state.closed or state.money is not Money.CAPTURING:
         return []
-    message = f"The goods have left but the money could not be taken ({reason}). Settle it, then release the hold."
+    message = f"The goods have left but the money could not be taken ({_short(reason)}). Settle it, then release."
     return [_held(state, Hold.PAYMENT, [Problem(code="capture_failed", where="payment", message=message)])]
+
+
+def _undo_failed(command: NoteUndoFailed, state: OrderState) -> list[Event]:
+    undoing = state.cancelling is not None or (state.closed and state.status is not Status.COMPLETED)
+    if not undoing or Hold.PAYMENT in state.holds:
+        return []
+    message = (
+        f"The provider refused the {command.operation.value} ({_short(command.reason)}). Settle it, then release the "
+        "hold: it is tried again."
+    )
+    return [_held(state, Hold.PAYMENT, [Problem(code="undo_failed", where="payment", message=message)])]
+
+
+def _short(reason: str) -> str:
+    """A provider's own words, cut so that a message with them still fits into a problem."""
+    return reason[:300]
 
 
 def _stock_backordered(command: NoteStockBackordered, state: OrderState) -> list[Event]:
@@ -269,16 +290,25 @@ def _held(state: OrderState, hold: Hold, problems: list[Problem]) -> Event:
 
 # --- what people ask for -------------------------------------------------------------------------------------------
 
+# Each of these says that something has happened, and its release goes on from there: not a matter of wishing.
+_HELD_BY_WHAT_HAPPENED = frozenset({Hold.ADDRESS, Hold.PAYMENT, Hold.BACKORDER})
+
+
+def _hold(hold: Hold, problems: list[Problem], state: OrderState) -> list[Event]:
+    if state.closed or hold in state.holds or hold in _HELD_BY_WHAT_HAPPENED:
+        return []
+    return [_held(state, hold, problems)]
+
 
 def _correct(command: CorrectOrder, state: OrderState) -> list[Event]:
     if state.closed or state.cancelling is not None or state.sendings:
-        reason = "The goods are being sent already." if state.sendings else "The order is closed."
+        reason = "The goods are being sent already." if state.sendings else "The order is closed, or being cancelled."
         return [OrderCorrectionRefused(order_id=state.order_id, reason=reason)]
     corrected = OrderCorrected(order_id=state.order_id, contact=command.contact, ship_to=command.ship_to)
     if command.address:
         # Held, or still held: the order says what is wrong with it now.
         return [corrected, _held(state, Hold.ADDRESS, command.address)]
-    return [corrected, *_release(ReleaseHold(Hold.ADDRESS), state)]
+    return [corrected, *_release(ReleaseHold(Hold.ADDRESS), evolve(state, corrected))]
 
 
 def _release(command: ReleaseHold, state: OrderState) -> list[Event]:
@@ -294,13 +324,18 @@ def _release(command: ReleaseHold, state: OrderState) -> list[Event]:
 
 def _proceed(state: OrderState) -> list[Event]:
     """What the order was waiting to ask for, now that one reason to wait is gone."""
-    if state.cancelling is not None:
-        return [PaymentVoidRequested(order_id=state.order_id)] if state.money is Money.UNDOING else []
-    if state.holds - {Hold.BACKORDER} or state.closed:
+    if state.closed or state.cancelling is not None:
+        # What may still be held is the money that the provider would not let go of.
+        undo = Hold.PAYMENT not in state.holds and state.money in (Money.REQUESTED, Money.UNDOING)
+        return [PaymentVoidRequested(order_id=state.order_id)] if undo else []
+    if state.money is Money.DECLINED and Hold.PAYMENT not in state.holds:
+        # Holds that came after the money was first asked for stop the sending, not the money.
+        return _ask_for_money(state)
+    if state.holds - {Hold.BACKORDER}:
         return []
     if state.status is Status.PLACED:
         return _accept(state) if state.reviewed else []
-    if state.status is Status.ACCEPTED and state.money in (Money.NONE, Money.DECLINED) and state.goods is Goods.NONE:
+    if state.status is Status.ACCEPTED and state.money is Money.NONE and state.goods is Goods.NONE:
         return _ask_for_money(state)
     if state.status is Status.CONFIRMED and not state.sendings:
         return _ask_to_send(state, state.allocated)

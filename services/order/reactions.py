@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from events.base import Recorded
 from events.inventory import StockAllocated, StockBackordered, StockRejected, StockReleased
-from events.order import Hold, OrderPlaced, Problem, order_stream
+from events.order import OrderPlaced, order_stream
 from events.payment import (
     CaptureFailed,
     PaymentAuthorized,
@@ -34,11 +34,6 @@ def _on(make: Any) -> React:
     return react
 
 
-def _undo_failed(event: PaymentUndoFailed) -> ask.HoldOrder:
-    message = f"The provider refused the {event.operation.value} ({event.reason}). Settle it, then release the hold."
-    return ask.HoldOrder(Hold.PAYMENT, [Problem(code="undo_failed", where="payment", message=message)])
-
-
 REACTIONS: Reactions = {
     OrderPlaced: _on(lambda e: ask.ReviewOrder(fatal_problems(e), address_problems(e))),
     PaymentAuthorized: _on(lambda e: ask.NotePaymentAuthorized(e.amount_minor)),
@@ -48,7 +43,7 @@ REACTIONS: Reactions = {
     CaptureFailed: _on(lambda e: ask.NoteCaptureFailed(e.reason)),
     PaymentVoided: _on(lambda e: ask.NotePaymentUndone()),
     PaymentRefunded: _on(lambda e: ask.NotePaymentUndone()),
-    PaymentUndoFailed: _on(_undo_failed),
+    PaymentUndoFailed: _on(lambda e: ask.NoteUndoFailed(e.operation, e.reason)),
     StockAllocated: _on(lambda e: ask.NoteStockAllocated(e.lines)),
     StockBackordered: _on(lambda e: ask.NoteStockBackordered(e.missing)),
     StockRejected: _on(lambda e: ask.NoteStockRejected(e.unknown)),

@@ -163,7 +163,7 @@ def evolve(state: OrderState, event: OrderEvent) -> OrderState:
             return replace(state, money=Money.REQUESTED, payment_token=event.payment_token)
         case AllocationRequested():
             # Goods are asked for once the money is promised, or there is none to promise.
-            money = Money.AUTHORIZED if state.money is Money.REQUESTED else state.money
+            money = state.money if state.money is Money.NONE else Money.AUTHORIZED
             return replace(state, goods=Goods.REQUESTED, money=money)
         case OrderConfirmed():
             return replace(state, status=Status.CONFIRMED, goods=Goods.ALLOCATED, allocated=event.lines)
@@ -231,7 +231,7 @@ def _held(state: OrderState, hold: Hold) -> OrderState:
     held = replace(state, holds=state.holds | {hold})
     if hold is Hold.ADDRESS:
         return replace(held, reviewed=True)
-    if hold is Hold.PAYMENT:
+    if hold is Hold.PAYMENT and not state.closed:
         failed = {Money.REQUESTED: Money.DECLINED, Money.CAPTURING: Money.CAPTURE_FAILED}
         return replace(held, money=failed.get(state.money, state.money))
     return held

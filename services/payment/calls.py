@@ -94,7 +94,13 @@ class PaymentCalls:
             settled = self._settled(intent, inquiry, known)
             if settled is not None:
                 return settled
-        return await self._send(intent, inquiry)
+        command = await self._send(intent, inquiry)
+        if isinstance(command, say.RecordCaptureFailed | say.RecordUndoFailed):
+            # Refused, perhaps because it is so already: it was taken, it was let go, it lapsed.
+            known = await self._provider.find(order_ref=inquiry.order_id)
+            settled = self._settled(intent, inquiry, known)
+            return command if settled is None else settled
+        return command
 
     def _settled(self, intent: Recorded, inquiry: ProviderCall, known: Payment | None) -> say.PaymentCommand | None:
         """What the provider's own books say about the operation; None if it has not happened there."""
@@ -117,11 +123,13 @@ class PaymentCalls:
                 return say.RecordAuthorized(known.reference, known.amount_minor)
             case AtProvider.REQUIRES_ACTION:
                 return self._action_required(intent, known.reference)
+            case AtProvider.EXPIRED if known.reference == inquiry.reference:
+                return say.RecordActionExpired()
             case AtProvider.EXPIRED | AtProvider.VOIDED | AtProvider.REFUNDED:
-                return say.RecordDeclined(known.reason or known.state.value)
+                return say.RecordDeclined(_note(known.reason or known.state.value))
             case AtProvider.DECLINED:
                 # A declined payment of an earlier attempt does not answer a later one; sending with its key does.
-                return say.RecordDeclined(known.reason) if known.reference == inquiry.reference else None
+                return say.RecordDeclined(_note(known.reason)) if known.reference == inquiry.reference else None
             case _:
                 assert_never(known.state)
 
@@ -158,7 +166,7 @@ class PaymentCalls:
             case Authorized(reference):
                 return say.RecordAuthorized(reference, call.amount_minor)
             case Declined(reason):
-                return say.RecordDeclined(reason)
+                return say.RecordDeclined(_note(reason))
             case ActionRequired(reference):
                 return self._action_required(intent, reference)
             case _:
@@ -194,12 +202,17 @@ def _first(
     return ProviderCall(order_id, operation, 0, intent.id, amount_minor, currency, token, reference)
 
 
+def _note(reason: str) -> str:
+    """A provider's own words, as many as an event takes."""
+    return reason[:500]
+
+
 def _captured(answer: Captured | Refused) -> say.PaymentCommand:
     match answer:
         case Captured(reference, amount_minor):
             return say.RecordCaptured(reference, amount_minor)
         case Refused(reason):
-            return say.RecordCaptureFailed(reason)
+            return say.RecordCaptureFailed(_note(reason))
         case _:
             assert_never(answer)
 
@@ -211,6 +224,6 @@ def _undone(operation: PaymentOperation, answer: Voided | Refunded | Refused) ->
         case Refunded(reference, amount_minor):
             return say.RecordRefunded(reference, amount_minor)
         case Refused(reason):
-            return say.RecordUndoFailed(operation, reason)
+            return say.RecordUndoFailed(operation, _note(reason))
         case _:
             assert_never(answer)

@@ -51,6 +51,10 @@ class RecordActionRequired(NamedTuple):
     now: datetime
 
 
+class RecordActionExpired(NamedTuple):
+    """The provider waits for the buyer no longer."""
+
+
 class RecordCaptured(NamedTuple):
     reference: str
     amount_minor: int
@@ -90,6 +94,7 @@ PaymentCommand = (
     | RecordAuthorized
     | RecordDeclined
     | RecordActionRequired
+    | RecordActionExpired
     | RecordCaptured
     | RecordCaptureFailed
     | RecordVoided

@@ -35,6 +35,7 @@ from services.payment.commands import (
     CapturePayment,
     ExpireAction,
     PaymentCommand,
+    RecordActionExpired,
     RecordActionRequired,
     RecordAuthorized,
     RecordCaptured,
@@ -64,6 +65,8 @@ def decide(command: PaymentCommand, state: PaymentState) -> list[Event]:
             return _declined(reason, state)
         case RecordActionRequired():
             return _action_required(command, state)
+        case RecordActionExpired():
+            return _action_expired(state)
         case RecordCaptureFailed(reason):
             return _capture_failed(reason, state)
         case RecordUnknown():
@@ -96,7 +99,8 @@ def _authorize(command: AuthorizePayment, state: PaymentState) -> list[Event]:
 
 
 def _authorized(command: RecordAuthorized, state: PaymentState) -> list[Event]:
-    if state.stage in (Stage.AUTHORIZED, Stage.CAPTURED, Stage.REFUNDED) or _undoing(state):
+    nobody_asked = state.stage is Stage.NONE and state.operation is None
+    if state.stage in (Stage.AUTHORIZED, Stage.CAPTURED, Stage.REFUNDED) or _undoing(state) or nobody_asked:
         return []
     authorized = PaymentAuthorized(
         order_id=state.order_id, reference=command.reference, amount_minor=command.amount_minor
@@ -124,14 +128,23 @@ def _action_required(command: RecordActionRequired, state: PaymentState) -> list
     return [required, *_undo_if_queued(evolve(state, required))]
 
 
+def _action_expired(state: PaymentState) -> list[Event]:
+    if state.operation is not PaymentOperation.AUTHORIZE:
+        return []
+    expired = PaymentExpired(order_id=state.order_id)
+    return [expired, *_undo_if_queued(evolve(state, expired))]
+
+
 # --- capture -------------------------------------------------------------------------------------------------------
 
 
 def _capture(command: CapturePayment, state: PaymentState) -> list[Event]:
     if state.stage is Stage.CAPTURED or state.operation is PaymentOperation.CAPTURE:
         return []
-    if state.stage is not Stage.AUTHORIZED or state.reference is None or state.operation is not None:
+    if state.stage is not Stage.AUTHORIZED or state.reference is None:
         return [CaptureFailed(order_id=command.order_id, reason=f"the payment is {state.stage.value}, not authorized")]
+    if state.operation is not None:
+        return [CaptureFailed(order_id=command.order_id, reason=f"a {state.operation.value} is under way")]
     if command.amount_minor > state.amount_minor:
         reason = f"{command.amount_minor} is more than the authorized {state.amount_minor}"
         return [CaptureFailed(order_id=command.order_id, reason=reason)]
@@ -139,7 +152,8 @@ def _capture(command: CapturePayment, state: PaymentState) -> list[Event]:
 
 
 def _captured(command: RecordCaptured, state: PaymentState) -> list[Event]:
-    if state.operation is not PaymentOperation.CAPTURE:
+    # Also when nobody waits for it any more: a capture that was reported as failed may have been made after all.
+    if state.stage is not Stage.AUTHORIZED or state.operation not in (PaymentOperation.CAPTURE, None):
         return []
     captured = PaymentCaptured(order_id=state.order_id, reference=command.reference, amount_minor=command.amount_minor)
     return [captured, *_undo_if_queued(evolve(state, captured))]
@@ -170,7 +184,7 @@ def _undo_if_queued(state: PaymentState) -> list[Event]:
 def _undo_now(order_id: str, state: PaymentState) -> list[Event]:
     if state.stage is Stage.CAPTURED and state.reference:
         return [RefundInitiated(order_id=order_id, reference=state.reference, amount_minor=state.captured_minor)]
-    if state.stage in (Stage.AUTHORIZED, Stage.ACTION_REQUIRED) and state.reference:
+    if state.stage in (Stage.AUTHORIZED, Stage.ACTION_REQUIRED, Stage.EXPIRED) and state.reference:
         return [VoidInitiated(order_id=order_id, reference=state.reference)]
     return [PaymentVoided(order_id=order_id)]
 
@@ -218,12 +232,18 @@ def _ask(state: PaymentState) -> list[Event]:
             operation=operation,
             attempt=max(state.attempt, 1),
             key=f"{payment_stream(state.order_id)}/{state.key_version}",
-            amount_minor=state.captured_minor if operation is PaymentOperation.REFUND else state.amount_minor,
+            amount_minor=_amount_of(operation, state),
             currency=state.currency,
             payment_token=state.payment_token,
             reference=state.reference,
         )
     ]
+
+
+def _amount_of(operation: PaymentOperation, state: PaymentState) -> int:
+    """What the operation was asked for: a repetition must say the same, or it is another call."""
+    amounts = {PaymentOperation.CAPTURE: state.capture_minor, PaymentOperation.REFUND: state.captured_minor}
+    return amounts.get(operation, state.amount_minor)
 
 
 DECIDER: Decider[PaymentCommand, PaymentState] = Decider(PaymentState(), decide, evolve)

@@ -9,8 +9,7 @@ from events.base import WALL_CLOCK, Recorded
 from events.order import PaymentCaptureRequested, PaymentRequested, PaymentVoidRequested
 from events.payment import PaymentActionRequired, PaymentOutcomeUnknown, payment_stream
 from services.payment.commands import AskProvider, AuthorizePayment, CapturePayment, ExpireAction, UndoPayment
-from services.runtime.decider import Directive, Reactions
-from services.runtime.timekeeper import Deadline, SetsDeadlines
+from services.runtime.decider import Deadline, Directive, Reactions, SetsDeadlines
 
 
 def _authorize(recorded: Recorded) -> Iterable[Directive]:

@@ -70,6 +70,7 @@ class PaymentState(Struct, frozen=True):
     key_version     the version of the operation's first intent: its idempotency key
     asking          whether a call is out now (False: its outcome is unknown and nobody is asking yet)
     undo_queued     undo as soon as the open operation has an outcome
+    capture_minor   what was asked to be taken; captured_minor is what was taken
     """
 
     version: int = 0
@@ -82,6 +83,7 @@ class PaymentState(Struct, frozen=True):
     attempt: int = 0
     undo_queued: bool = False
     amount_minor: int = 0
+    capture_minor: int = 0
     captured_minor: int = 0
     currency: str = ""
     payment_token: str = ""
@@ -100,11 +102,13 @@ def evolve(state: PaymentState, event: PaymentEvent) -> PaymentState:
                 amount_minor=event.amount_minor,
                 currency=event.currency,
                 payment_token=event.payment_token,
+                reference=None,
+                expires_at=None,
             )
         case PaymentAuthorized():
             return replace(_end(state, Stage.AUTHORIZED), reference=event.reference, amount_minor=event.amount_minor)
         case CaptureInitiated():
-            return _begin(state, PaymentOperation.CAPTURE)
+            return replace(_begin(state, PaymentOperation.CAPTURE), capture_minor=event.amount_minor)
         case PaymentCaptured():
             return replace(_end(state, Stage.CAPTURED), captured_minor=event.amount_minor)
         case PaymentDeclined():
@@ -120,7 +124,8 @@ def evolve(state: PaymentState, event: PaymentEvent) -> PaymentState:
             begun = replace(state, operation=event.operation, intent_version=state.version, asking=True)
             return replace(begun, attempt=event.attempt)
         case CaptureFailed():
-            return _end(state, state.stage)
+            # A capture that could not even be begun ends no other operation.
+            return _end(state, state.stage) if state.operation is PaymentOperation.CAPTURE else state
         case VoidQueued():
             return replace(state, undo_queued=True)
         case VoidInitiated():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from events.order import OrderPlaced
 from services.payment.calls import INTENTS, PaymentCalls, is_open
 from services.payment.decider import DECIDER
 from services.payment.provider import PaymentProvider
@@ -12,7 +11,7 @@ from services.payment.reactions import DEADLINES, REACTIONS
 from services.runtime.context import Context
 from services.runtime.desk import Desk
 from services.runtime.effects import Effects
-from services.runtime.timekeeper import Timekeeper
+from services.runtime.timekeeper import MOVES_CLOCKS, Timekeeper
 from services.runtime.worker import Worker
 
 
@@ -52,7 +51,7 @@ def _timekeeper(context: Context, desk: Desk) -> Timekeeper:
     return Timekeeper(
         "payment.timekeeper",
         store=context.store,
-        feed=context.feed(frozenset(DEADLINES) | {OrderPlaced}),
+        feed=context.feed(frozenset(DEADLINES) | MOVES_CLOCKS),
         desk=desk,
         sets_deadlines=DEADLINES,
         now=context.now,

@@ -38,7 +38,7 @@ class CallLoop:
         self._loop.call_soon_threadsafe(start)
 
     def close(self) -> None:
-        """Stop the loop. Calls under way are abandoned: their intents are in the log and are taken up at the next start."""
+        """Stop the loop. Calls under way are abandoned: their intents are in the log, the next start takes them up."""
         self._loop.call_soon_threadsafe(self._cancel_all)
         self._thread.join(timeout=5)
         if not self._thread.is_alive():

@@ -42,6 +42,21 @@ Reactions = dict[type[Event], React]
 """Routing as a table: event class -> reaction. What is not in it does not concern the consumer."""
 
 
+class Deadline(NamedTuple):
+    """At `due_at`, ask this. The command is built with the time at which it is issued.
+
+    `clock` None: the event's own. What concerns the world of today (asking a provider again) names the wall clock.
+    """
+
+    due_at: datetime
+    directive: Callable[[datetime], Directive]
+    clock: str | None = None
+
+
+SetsDeadlines = dict[type[Event], Callable[[Recorded], Iterable[Deadline]]]
+"""Which events set deadlines, and which. Pure."""
+
+
 class Cause(NamedTuple):
     """Why we decide: becomes the envelope of every event that follows from it."""
 

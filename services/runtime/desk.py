@@ -40,14 +40,22 @@ class Desk:
         self._held.move_to_end(stream)
         return self._held[stream]
 
-    def load(self, streams: Iterable[str]) -> None:
-        """Bring the states of these streams into the cache, with as few reads as possible."""
+    def load(self, streams: Iterable[str], *, seen: Iterable[Recorded] = ()) -> None:
+        """Bring the states of these streams into the cache, with as few reads as possible.
+
+        The first event of a stream, where it is among those just `seen`, is taken for all of its history. If more has
+        been appended since, the version check of the next append will tell.
+        """
         missing = {stream for stream in streams if stream not in self._held}
         if not missing:
             return
-        histories = self.store.read_streams(missing)
         nothing = _Held(0, self._decider.initial)
-        for stream in missing:
+        for recorded in seen:
+            if recorded.version == 1 and recorded.stream in missing:
+                self._held[recorded.stream] = self._fold(nothing, (recorded,))
+        unseen = [stream for stream in missing if stream not in self._held]
+        histories = self.store.read_streams(unseen) if unseen else {}
+        for stream in unseen:
             self._held[stream] = self._fold(nothing, histories.get(stream, ()))
         self._shrink(keep=len(missing))
 

@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     warehouse: Warehouse = Field(
         Warehouse.SANDBOX, description="sandbox: works by itself; manual: people over the API."
     )
-    batch_events: int = Field(500, ge=1, le=10_000, description="Events a worker takes at a time.")
+    batch_events: int = Field(2_000, ge=1, le=10_000, description="Events a worker takes at a time.")
     call_timeout_s: float = Field(
         10.0, gt=0, le=300, description="How long one call to a provider or carrier may take."
     )

@@ -10,32 +10,22 @@ Nothing of its own is stored: the tracked position stays before the oldest open 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
 from events.base import WALL_CLOCK, Event, Recorded, Tracked
 from events.feed import Feed
-from events.order import OrderPlaced
+from events.order import OrderAccepted
 from events.store import AlreadyTracked, EventStore, VersionConflict
-from services.runtime.decider import Cause, Directive
+from services.runtime.decider import Cause, Deadline, SetsDeadlines
 from services.runtime.desk import Desk
 from services.runtime.parking import Parking
 from services.runtime.worker import Now
 
 
-class Deadline(NamedTuple):
-    """At `due_at`, ask this. The command is built with the time at which it is issued.
-
-    `clock` None: the event's own. What concerns the world of today (asking a provider again) names the wall clock.
-    """
-
-    due_at: datetime
-    directive: Callable[[datetime], Directive]
-    clock: str | None = None
-
-
-SetsDeadlines = dict[type[Event], Callable[[Recorded], Iterable[Deadline]]]
+MOVES_CLOCKS: frozenset[type[Event]] = frozenset({OrderAccepted})
+"""What moves the clock of an imported history: it carries the time of its order, and is cheaper to read than that."""
 
 
 class _Pending(NamedTuple):
@@ -54,7 +44,7 @@ class Timekeeper:
     def __init__(
         self, name: str, *, store: EventStore, feed: Feed, desk: Desk, sets_deadlines: SetsDeadlines, now: Now
     ) -> None:  # fmt: skip
-        """The feed must also carry `OrderPlaced`: it moves the clocks of imported histories."""
+        """The feed must also carry MOVES_CLOCKS."""
         self.name = name
         self.position = store.tracked_position(name)
         self.parking = Parking(store, name)
@@ -83,7 +73,7 @@ class Timekeeper:
     def _note(self) -> int:
         page = self._feed.read(self.position, self.BATCH)
         for recorded in page.events:
-            if isinstance(recorded.event, OrderPlaced) and recorded.clock != WALL_CLOCK:
+            if isinstance(recorded.event, OrderAccepted) and recorded.clock != WALL_CLOCK:
                 self._clocks[recorded.clock] = max(
                     recorded.occurred_at, self._clocks.get(recorded.clock, recorded.occurred_at)
                 )

@@ -115,7 +115,7 @@ class Worker:
             if recorded.position not in waiting
             for directive in self._react(recorded)
         ]
-        self._desk.load(directive.stream for directive, _ in planned)
+        self._desk.load((directive.stream for directive, _ in planned), seen=events)
         for directive, cause in planned:
             batch.decide(directive, cause)
         return behind

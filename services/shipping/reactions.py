@@ -8,8 +8,7 @@ from typing import cast
 from events.base import WALL_CLOCK, Recorded
 from events.order import FulfillmentCancelRequested, FulfillmentRequested
 from events.shipping import FulfillmentOpened, LabelOutcomeUnknown, LabelPurchased, fulfillment_stream
-from services.runtime.decider import Directive, Reactions
-from services.runtime.timekeeper import Deadline, SetsDeadlines
+from services.runtime.decider import Deadline, Directive, Reactions, SetsDeadlines
 from services.shipping import commands as ask
 
 

@@ -11,7 +11,7 @@ from services.runtime.desk import Desk
 from services.runtime.effects import Effects
 from services.runtime.poller import Poller
 from services.runtime.settings import Warehouse
-from services.runtime.timekeeper import Timekeeper
+from services.runtime.timekeeper import MOVES_CLOCKS, Timekeeper
 from services.runtime.worker import Worker
 from services.shipping.calls import LABEL_INTENTS, TRACKED, LabelCalls, TrackingCalls, label_is_open, parcel_is_open
 from services.shipping.carrier import Carrier
@@ -87,7 +87,7 @@ def _timekeeper(context: Context, desk: Desk) -> Timekeeper:
     return Timekeeper(
         "shipping.timekeeper",
         store=context.store,
-        feed=context.feed(frozenset(DEADLINES) | {OrderPlaced}),
+        feed=context.feed(frozenset(DEADLINES) | MOVES_CLOCKS),
         desk=desk,
         sets_deadlines=DEADLINES,
         now=context.now,

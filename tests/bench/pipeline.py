@@ -97,7 +97,7 @@ def run_ours(orders: Sequence[OrderPlaced], folder: Path) -> OursResult:
         started = perf_counter()
         for first in range(0, len(writes), INTAKE_BATCH):
             home.store.append(writes[first : first + INTAKE_BATCH])
-        home.engine.run_until_idle()
+            home.engine.run_until_idle()  # as the importer does, so that no backlog builds up in memory
         seconds = perf_counter() - started
         events = home.store.last_position() - before
         done = home.store.read_after(before, limit=2 * len(orders), types=frozenset({"order.completed.v1"}))
@@ -106,7 +106,8 @@ def run_ours(orders: Sequence[OrderPlaced], folder: Path) -> OursResult:
 
 
 def _write(stream: str, event: StockReceiptReported | OrderPlaced, correlation_id: str, now: datetime) -> Write:
-    return Write(stream, 0, [NewEvent(event, now, correlation_id, "bench", "bench")])
+    # On a clock of its own, as an imported history: parcels arrive at once, so that delivery is in the measured time.
+    return Write(stream, 0, [NewEvent(event, now, correlation_id, "bench", "bench", "bench")])
 
 
 def _round(orders: int, folder: Path) -> Round:

@@ -521,7 +521,7 @@ def test_memory_does_not_grow_with_the_file(store: EventStore, home: Path, tmp_p
             tracemalloc.stop()
 
     peak_bytes(100)  # warms the caches up
-    small, large = peak_bytes(10_000), peak_bytes(40_000)
+    small, large = peak_bytes(10_000), peak_bytes(25_000)
     assert large < small * 1.2
 
 

@@ -8,7 +8,10 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -321,6 +324,26 @@ def test_four_writing_processes_and_a_reader_who_follows_miss_nothing(path: Path
     store.close()
 
 
+def test_stores_that_make_a_log_at_the_same_moment_do_not_get_in_each_others_way(tmp_path: Path) -> None:
+    faults: list[StoreUnavailable] = []
+
+    def make(path: Path, start: threading.Barrier) -> None:
+        start.wait()
+        try:
+            open_store(f"sqlite:///{path}").close()
+        except StoreUnavailable as fault:
+            faults.append(fault)
+
+    for number in range(20):
+        start = threading.Barrier(8)
+        makers = [threading.Thread(target=make, args=[tmp_path / f"{number}.db", start]) for _ in range(8)]
+        for maker in makers:
+            maker.start()
+        for maker in makers:
+            maker.join()
+    assert faults == []
+
+
 def test_reading_and_opening_do_not_wait_for_a_writer_and_appending_says_whom_it_waits_for(
     store: EventStore, recorder: SqliteRecorder, path: Path
 ) -> None:
@@ -338,6 +361,28 @@ def test_reading_and_opening_do_not_wait_for_a_writer_and_appending_says_whom_it
     writer.execute("ROLLBACK")
     writer.close()
     assert store.append([write("order-1", 1)])[0].position == 2
+
+
+def test_closing_while_others_read_does_not_crash_the_process(path: Path) -> None:
+    """The library's pool closes connections that are in use, and with them, now and then, the process."""
+
+    def read_until_closed(store: EventStore) -> None:
+        with suppress(StoreUnavailable):
+            while store.last_position():
+                store.read_stream("order-1")
+
+    store = open_store(f"sqlite:///{path}")
+    store.append([write("order-1", 0, count=20)])
+    store.close()
+    for _ in range(20):
+        store = open_store(f"sqlite:///{path}")
+        readers = [threading.Thread(target=read_until_closed, args=[store]) for _ in range(4)]
+        for reader in readers:
+            reader.start()
+        time.sleep(0.01)
+        store.close()
+        for reader in readers:
+            reader.join()
 
 
 def test_a_copy_of_the_file_holds_everything_once_the_store_is_closed(path: Path, tmp_path: Path) -> None:

@@ -1,0 +1,31 @@
+"""The laws as tables, one file per axis. Every event type of the language is in one of these two."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from events.base import Event
+from services.audit.laws.order import ORDER_LAWS
+from services.audit.laws.parking import PARKING_BARE_LAWS
+from services.audit.laws.payment import PAYMENT_LAWS
+from services.audit.laws.shipping import SHIPPING_LAWS
+from services.audit.laws.stock import STOCK_BARE_LAWS, STOCK_LAWS
+from services.audit.laws.table import BareLaws, Check
+
+
+class CaseLaw(NamedTuple):
+    """`prefix`: with the order id behind it, the name of the stream where such events stand; "" is checked elsewhere."""
+
+    check: Check
+    prefix: str
+
+
+CASE_LAWS: dict[type[Event], CaseLaw] = {
+    **{kind: CaseLaw(check, "order-") for kind, check in ORDER_LAWS.items()},
+    **{kind: CaseLaw(check, "payment-") for kind, check in PAYMENT_LAWS.items()},
+    **{kind: CaseLaw(check, "") for kind, check in {**STOCK_LAWS, **SHIPPING_LAWS}.items()},
+}
+"""Events that concern one order."""
+
+BARE_LAWS: BareLaws = {**STOCK_BARE_LAWS, **PARKING_BARE_LAWS}
+"""All others."""
