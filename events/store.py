@@ -16,6 +16,7 @@ from typing import Literal
 
 from events.base import NewEvent, Recorded, Tracked, Write
 from events.codec import decode, decode_or_mark, encode
+from events.heads import Heads
 from events.recent import Recent
 from events.recorders.port import Batch, Recorder, Row, StoredRow
 from events.store_errors import AlreadyTracked, CommitOutcomeUnknown, StoreError, StoreUnavailable, VersionConflict
@@ -57,6 +58,7 @@ class EventStore:
         self._appending = threading.Lock()
         self._news = threading.Condition()
         self._recent = Recent(self.RECENT_BYTES)
+        self._heads = Heads()
 
     # --- writing -------------------------------------------------------------------------------------------------
 
@@ -73,12 +75,15 @@ class EventStore:
             return []
         expected = _expected(writes)
         with self._appending:
+            if self._recorder.is_local:
+                expected = self._heads.unproven(expected, writes)
             recorded_at = self._next_recorded_at()
             rows = [row for write in writes for row in _rows(write, recorded_at)]
             positions = self._commit(Batch(rows, expected, tracked))
             events = chain.from_iterable(write.events for write in writes)
             recorded = [_recorded(*one, recorded_at) for one in zip(positions, rows, events, strict=True)]
             self._recent.extend(recorded, [len(state) for _, _, _, state in rows])
+            self._heads.note(recorded)
         if recorded:
             with self._news:
                 self._news.notify_all()

@@ -43,4 +43,4 @@ class LeftOut(Table[LeftOutRow]):
             "type": recorded.type,
             "reason": event.reason,
         }
-        timelines[self.KEY].append(orjson.dumps(mark, option=orjson.OPT_APPEND_NEWLINE))
+        timelines[self.KEY].append(orjson.dumps(mark) + b"\n")

@@ -19,7 +19,6 @@ from projections.order_row import FOLDS, OrderRow, blank_order
 from projections.reader import Page, Reader
 from projections.table import Projection, Rows, Table, Timelines
 
-_ENTRY_FORMAT = orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
 _DAWN = datetime.min.replace(tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -47,7 +46,7 @@ class Orders(Table[OrderRow]):
         row["updated_position"] = recorded.position
         facts = FACTS[kind](event) if kind in FACTS else {}
         entry = (recorded.position, recorded.type, recorded.occurred_at, recorded.recorded_at, facts)
-        timelines[event.order_id].append(orjson.dumps(entry, option=_ENTRY_FORMAT))
+        timelines[event.order_id].append(orjson.dumps(entry, option=orjson.OPT_UTC_Z) + b"\n")
         if kind is order.OrderPlaced:
             row["placed_at"] = recorded.occurred_at.isoformat()
             # Fixed widths, so that text order is time order; a float score would round microseconds away.

@@ -37,6 +37,9 @@ from services.shipping.sandbox import SandboxCarrier
 
 __all__ = ["HomeInUse", "House", "Reads", "open_home", "open_reads", "open_store_of", "parked_events"]
 
+# Events per step of the projections. An order's 22 events fall into one step as a rule, and its row is written once.
+SHOWN_AT_ONCE = 6_000
+
 OPERATING_FAULTS = (StoreUnavailable, ViewsUnavailable)
 
 
@@ -91,9 +94,12 @@ def open_home(home: Path, settings: Settings | None = None) -> Iterator[House]:
         stack.callback(loop.close)
         bell = threading.Event()
         context = Context(store, settings, utc_now, loop, bell.set, lambda classes: StoreFeed(store, classes))
-        projections = ProjectionRunner(store, views, PROJECTIONS)
+        projections = ProjectionRunner(store, views, PROJECTIONS, limit=SHOWN_AT_ONCE)
         engine = Engine(
-            [*_services(context, provider, carrier), projections], operating_faults=OPERATING_FAULTS, bell=bell
+            _services(context, provider, carrier),
+            followers=[projections],
+            operating_faults=OPERATING_FAULTS,
+            bell=bell,
         )
         yield House(home, settings, store, views, projections, provider, carrier, engine, bell)
 

@@ -17,6 +17,7 @@ from events.store_errors import AlreadyTracked
 class MemoryRecorder(POPOProcessRecorder):
     """The library's plain-objects recorder behind our port."""
 
+    is_local = True
     is_shared = False
 
     def append(self, batch: Batch) -> Sequence[int]:
@@ -37,7 +38,7 @@ class MemoryRecorder(POPOProcessRecorder):
         try:
             positions = self.insert_events(events, tracking=tracking)
         except IntegrityError as error:
-            raise AssertionError("the versions and the tracking were checked under this lock") from error
+            raise batch.lost_race(self.versions(batch.written())) from error
         return positions or []
 
     def settle(self, batch: Batch) -> Sequence[int] | None:

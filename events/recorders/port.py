@@ -19,7 +19,8 @@ class Batch(NamedTuple):
     """What one append writes, and what must hold for it to be written.
 
     rows      new events, each stream's in order of version
-    expected  stream -> the version that it must be at, whether it is written to or only watched
+    expected  stream -> the version that it must be at, whether it is written to or only watched; streams of which the
+              store knows that version to exist are left out, the primary key of their rows is fence enough
     tracked   recorded in the same transaction; must be greater than what the consumer has tracked so far
     """
 
@@ -29,10 +30,27 @@ class Batch(NamedTuple):
 
     def conflict(self, actual: dict[str, int]) -> VersionConflict | None:
         """The first stream that is not at its expected version; `actual` leaves out what does not exist."""
-        for stream, version in self.expected.items():
-            if actual.get(stream, 0) != version:
-                return VersionConflict(stream, version, actual.get(stream, 0))
-        return None
+        return _first_conflict(self.expected, actual)
+
+    def written(self) -> dict[str, int]:
+        """The streams that are written to, and the version before their first row."""
+        before: dict[str, int] = {}
+        for stream, version, _, _ in self.rows:
+            before.setdefault(stream, version - 1)
+        return before
+
+    def lost_race(self, actual: dict[str, int]) -> VersionConflict:
+        """Which stream's rows the primary key refused, given the versions that the streams are really at."""
+        conflict = _first_conflict(self.written(), actual)
+        assert conflict is not None, "the database refused rows that conflict with nothing"
+        return conflict
+
+
+def _first_conflict(expected: dict[str, int], actual: dict[str, int]) -> VersionConflict | None:
+    for stream, version in expected.items():
+        if actual.get(stream, 0) != version:
+            return VersionConflict(stream, version, actual.get(stream, 0))
+    return None
 
 
 class Recorder(Protocol):
@@ -41,6 +59,8 @@ class Recorder(Protocol):
     Positions are given out in order of commit: whoever has read up to a position never misses an earlier one.
     """
 
+    is_local: bool
+    """Whether what was committed stays for as long as we look: no server behind it that could fail over and go back."""
     is_shared: bool
     """Whether other processes may write to the same log."""
 

@@ -67,6 +67,7 @@ def _datastore(params: dict[str, Any]) -> PostgresDatastore:
 class PostgresRecorder(PostgresProcessRecorder):
     """The library's process recorder behind our port."""
 
+    is_local = False
     is_shared = True
 
     def __init__(self, datastore: PostgresDatastore) -> None:

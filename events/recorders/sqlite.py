@@ -24,6 +24,7 @@ from events.store_errors import AlreadyTracked, CommitOutcomeUnknown
 class SqliteRecorder(SQLiteProcessRecorder):
     """The library's process recorder behind our port."""
 
+    is_local = True
     is_shared = True
 
     def __init__(self, path: Path) -> None:
@@ -52,6 +53,9 @@ class SqliteRecorder(SQLiteProcessRecorder):
         with self._writer() as connection:
             try:
                 positions = self._write(connection, batch)
+            except sqlite3.IntegrityError as error:
+                connection.rollback()
+                raise batch.lost_race(self._versions(connection, batch.written())) from error
             except BaseException:
                 connection.rollback()
                 raise

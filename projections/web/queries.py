@@ -103,9 +103,9 @@ async def _choice(
             return lambda reads, limit, cursor: reads.by_status(str(status), limit, cursor)
         case ["hold"]:
             return lambda reads, limit, cursor: reads.by_hold(str(hold), limit, cursor)
-    raise HTTPException(
-        422, "Choose one: channel and number, channel and customer, status, hold, or nothing for the newest."
-    )
+        case _:
+            wanted = "channel and number, channel and customer, status, hold, or nothing for the newest"
+            raise HTTPException(422, f"Choose one: {wanted}.")
 
 
 def _one(row: dict[str, Any] | None) -> Page:

@@ -117,8 +117,6 @@ Part = Intake | list[Refusal]
 
 def decide_invoice(invoice: _Invoice, location: str) -> list[Part]:
     """An order, a stock adjustment, or both; lines that can be neither are refused."""
-    if _finds_stock(invoice.lines):
-        return [_adjustment(invoice, invoice.lines, location)]
     goods: list[Line] = []
     charges: list[Line] = []
     written_off: list[Line] = []
@@ -133,17 +131,6 @@ def decide_invoice(invoice: _Invoice, location: str) -> list[Part]:
     if written_off:
         parts.append(_adjustment(invoice, written_off, location))
     return parts
-
-
-def _finds_stock(lines: Sequence[Line]) -> bool:
-    """A single line of goods for nobody, at no price: the mirror of a write-off. ("found", "adjustment", or no word.)
-
-    Orders for nobody at no price have several lines; free goods of a real order stand beside others that cost money.
-    """
-    line = lines[0]
-    return (
-        len(lines) == 1 and line.quantity > 0 and not (line.price.micros or line.head.customer or line.article.charge)
-    )
 
 
 def _adjustment(invoice: _Invoice, lines: list[Line], location: str) -> Part:

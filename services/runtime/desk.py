@@ -34,6 +34,12 @@ class Desk:
         """The stream's state as this desk last saw it; loaded if it is not in the cache."""
         return self.held(stream).state
 
+    def state_with(self, recorded: Recorded) -> Any:
+        """The state of the event's stream with that event in it, also if another desk has written it."""
+        if self.held(recorded.stream).version < recorded.version:
+            self.refresh([recorded.stream])
+        return self.state(recorded.stream)
+
     def held(self, stream: str) -> _Held:
         if stream not in self._held:
             self.load([stream])

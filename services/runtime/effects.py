@@ -72,7 +72,7 @@ class Effects:
         return len(page.events)
 
     def _wanted(self, recorded: Recorded) -> bool:
-        return self._is_open(self._desk.state(recorded.stream), recorded) and not self.parking.has(recorded.position)
+        return self._is_open(self._desk.state_with(recorded), recorded) and not self.parking.has(recorded.position)
 
     def _record(self) -> int:
         finished = self._unrecorded + self._lanes.collect()

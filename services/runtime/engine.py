@@ -57,14 +57,29 @@ class Engine:
     # How long the engine sleeps at most when nobody rings: bounds how late appends of other processes are seen.
     IDLE_WAIT_S = 0.2
 
+    # Followers wait for the others to be idle, but under steady load for no more than so many turns.
+    TURNS_PER_FOLLOWER_STEP = 16
+
     def __init__(
-        self, consumers: Sequence[Consumer], *, operating_faults: tuple[type[Exception], ...], bell: threading.Event
+        self,
+        consumers: Sequence[Consumer],
+        *,
+        followers: Sequence[Consumer] = (),
+        operating_faults: tuple[type[Exception], ...],
+        bell: threading.Event,
     ) -> None:
-        """`operating_faults` are retried, anything else ends the engine; `bell` is rung when there may be news."""
-        self.consumers = list(consumers)
+        """`operating_faults` are retried, anything else ends the engine; `bell` is rung when there may be news.
+
+        `followers` only look (projections): they wait until the consumers have nothing to do, because an order whose
+        events they see together costs them one row instead of twenty.
+        """
+        self.consumers = [*consumers, *followers]
+        self._leaders = list(consumers)
+        self._followers = list(followers)
+        self._turn = 0
         self._faults = operating_faults
         self._bell = bell
-        self._pauses = {consumer.name: _Pause() for consumer in consumers}
+        self._pauses = {consumer.name: _Pause() for consumer in self.consumers}
 
     def failing(self) -> dict[str, Exception]:
         """Consumers that are put off now, and why."""
@@ -72,7 +87,11 @@ class Engine:
 
     def pump(self) -> int:
         """One turn: every consumer that is not put off makes one step; how much was done."""
-        return sum(self._step(consumer) for consumer in self.consumers)
+        self._turn += 1
+        done = sum([self._step(consumer) for consumer in self._leaders])
+        if not done or self._turn % self.TURNS_PER_FOLLOWER_STEP == 0:
+            done += sum([self._step(follower) for follower in self._followers])
+        return done
 
     def run_until_idle(self, *, patience_s: float = 30.0) -> None:
         """Until no consumer finds anything to do and no call is open.

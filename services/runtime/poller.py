@@ -67,7 +67,7 @@ class Poller:
         now = self._now()
         self._desk.load(recorded.stream for recorded in page.events)
         for recorded in page.events:
-            if self._is_open(self._desk.state(recorded.stream), recorded):
+            if self._is_open(self._desk.state_with(recorded), recorded):
                 self._open[recorded.position] = recorded
                 # What an imported history is about has long arrived; today's takes its time.
                 due = now + self._every if recorded.clock == WALL_CLOCK else now
@@ -125,7 +125,7 @@ class Poller:
         if one.error is not None:
             metrics.effect_failures.labels(self.name).inc()
         too_old = now - one.intent.recorded_at > self.MAX_AGE
-        if too_old or not self._is_open(self._desk.state(one.intent.stream), one.intent):
+        if too_old or not self._is_open(self._desk.state_with(one.intent), one.intent):
             self._open.pop(position, None)
         else:
             heapq.heappush(self._due, (now + self._every, position))

@@ -9,6 +9,7 @@ from typing import assert_never
 
 from events.base import WALL_CLOCK, Address, Event, Recorded
 from events.shipping import LabelInquiryInitiated, LabelRequested, ParcelShipped, TrackingScan, fulfillment_stream
+from events.store import StoreUnavailable
 from services.runtime.decider import Directive
 from services.runtime.worker import Now
 from services.shipping.carrier import Carrier, CarrierTimeout, CarrierUnavailable, Label, LabelRefused, Shipment
@@ -60,7 +61,8 @@ class LabelCalls:
         try:
             async with asyncio.timeout(self._timeout_s):
                 command = await self._buy(intent, event)
-        except (CarrierTimeout, CarrierUnavailable, TimeoutError):
+        except (CarrierTimeout, CarrierUnavailable, StoreUnavailable, TimeoutError):
+            # Without the store there is no address to print: like no answer, it is tried again under the same key.
             attempt = event.attempt if isinstance(event, LabelInquiryInitiated) else 0
             pause_s = min(_FIRST_PAUSE_S * 2 ** min(attempt, 20), _LONGEST_PAUSE_S)
             command = RecordLabelUnknown(self._now() + timedelta(seconds=pause_s))
@@ -74,7 +76,7 @@ class LabelCalls:
             case Label(carrier, tracking_number, reference):
                 return RecordLabel(carrier, tracking_number, reference)
             case LabelRefused(reason):
-                return RecordLabelRefused(reason)
+                return RecordLabelRefused(reason[:500])  # a carrier's own words, as many as an event takes
             case _:
                 assert_never(answer)
 

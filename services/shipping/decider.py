@@ -101,8 +101,8 @@ def _parcel(state: FulfillmentState) -> dict[str, Any]:
 
 
 def _label(command: RecordLabel, state: FulfillmentState) -> list[Event]:
-    # A label that turns up after the fulfillment was cancelled was bought all the same: it is recorded.
-    if state.tracking_number or not (state.asking or state.stage is Stage.CANCELLED):
+    # A label that turns up when nobody waits for it any more was bought all the same: it is recorded.
+    if state.tracking_number or state.stage not in (Stage.PACKED, Stage.CANCELLED):
         return []
     return [LabelPurchased(**_ids(state), **command._asdict())]
 
@@ -125,9 +125,10 @@ def _ship(state: FulfillmentState) -> list[Event]:
 def _track(command: RecordTracking, state: FulfillmentState) -> list[Event]:
     if state.stage not in (Stage.SHIPPED, Stage.DELIVERED):
         return []
-    new = [scan for scan in command.scans if scan not in state.scans]
-    if not new:
+    unseen = dict.fromkeys(scan for scan in command.scans if scan not in state.scans)
+    if not unseen:
         return []
+    new = sorted(unseen, key=lambda scan: scan.scanned_at)
     updated = TrackingUpdated(**_ids(state), scans=new)
     if state.stage is Stage.SHIPPED and any(scan.status is TrackingStatus.DELIVERED for scan in new):
         return [updated, ParcelDelivered(**_ids(state), tracking_number=state.tracking_number)]

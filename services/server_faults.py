@@ -1,0 +1,122 @@
+"""Refusals and faults as answers: one shape, sentences, and never anything of what was sent."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from events.base import Address, Contact
+from events.codec import CodecError
+from events.store import CommitOutcomeUnknown, StoreUnavailable, VersionConflict
+from projections.views import ViewsUnavailable
+from services.gateway import requests
+from services.gateway.group_commit import IntakeOverloaded
+from services.payment.provider import ProviderUnavailable
+
+log = logging.getLogger(__name__)
+
+# A body of 2,000 wrong lines is told about its first ones.
+MAX_PROBLEMS = 20
+
+_LATER: dict[type[Exception], str] = {
+    StoreUnavailable: "The event store is away for the moment. Nothing was taken: send the same again.",
+    CommitOutcomeUnknown: "It could not be found out whether this was taken. Send the same again: it is taken once.",
+    VersionConflict: "Others were faster again and again. Nothing was taken: send the same again.",
+    IntakeOverloaded: "More is coming in than can be taken. Nothing was taken: send the same again.",
+    ProviderUnavailable: "The sandbox provider cannot keep its books. Nothing was done: send the same again.",
+    ViewsUnavailable: "The read models are away for the moment (Redis). Commands are taken all the same.",
+}
+"""Faults that pass."""
+RETRY_AFTER_S = 2
+
+_PLAIN = {
+    404: "There is nothing at this address. /openapi.json tells what there is.",
+    405: "This address does not take this method. /openapi.json tells which it takes.",
+}
+
+
+def add_fault_handlers(app: FastAPI) -> None:
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(CodecError, _unreadable)
+    for fault, message in _LATER.items():
+        app.add_exception_handler(fault, _later(message))
+
+
+def in_words(fault: Exception) -> str:
+    """For people who watch: what is away."""
+    return next((message for kind, message in _LATER.items() if isinstance(fault, kind)), "Something is away.")
+
+
+def _later(message: str) -> Callable[[Request, Exception], JSONResponse]:
+    def answer(_: Request, fault: Exception) -> JSONResponse:
+        log.warning("answered 503: %s", type(fault).__name__)
+        return _answer(503, message, headers={"Retry-After": str(RETRY_AFTER_S)})
+
+    return answer
+
+
+def _refused(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    # What the framework says by itself is a word or two; what we say is a sentence.
+    message = error.detail if error.detail.endswith(".") else _PLAIN.get(error.status_code, f"{error.detail}.")
+    return _answer(error.status_code, message, headers=dict(error.headers or {}))
+
+
+def _unreadable(_: Request, error: Exception) -> JSONResponse:
+    """Names a position, and no data: see events/codec.py."""
+    log.error("%s", error)
+    return _answer(500, f"The history of this cannot be read: {error}.")
+
+
+def _invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    if any(one["type"] == "json_invalid" for one in found):
+        at = next(one["loc"][-1] for one in found)
+        return _answer(400, f"The body is not JSON: it cannot be read from character {at} on.")
+    problems = [{"where": _where(one["loc"]), "message": _message(one)} for one in found[:MAX_PROBLEMS]]
+    more = f" These are the first {MAX_PROBLEMS} of {len(found)}." if len(found) > MAX_PROBLEMS else ""
+    return _answer(422, f"The request is not understood.{more}", problems)
+
+
+def _message(one: dict[str, Any]) -> str:
+    if one["type"] == "extra_forbidden":
+        return "there is no such field; /openapi.json tells which there are"
+    message: str = one["msg"]
+    return message.removeprefix("Value error, ")
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    """ "lines[0].sku". A name that is none of ours is something that was sent: it is not repeated."""
+    where = ""
+    for part in location[1:] if location[:1] == ("body",) else location:
+        if isinstance(part, int):
+            where += f"[{part}]"
+        elif location[0] != "body" or part in _OUR_NAMES:
+            where += f".{part}" if where else part
+        else:
+            where += ".?" if where else "?"
+    return where or "body"
+
+
+def _field_names(model: type[BaseModel]) -> Iterator[str]:
+    yield from model.model_fields
+    for part in model.__subclasses__():
+        yield from _field_names(part)
+
+
+_OUR_NAMES = frozenset([*_field_names(requests.Body), *Contact.model_fields, *Address.model_fields])
+
+
+def _answer(
+    status: int, message: str, problems: list[dict[str, str]] | None = None, *, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    return JSONResponse({"message": message, "problems": problems or []}, status, headers)
