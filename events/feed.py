@@ -38,7 +38,22 @@ class StoreFeed:
 
 
 def spellings(classes: frozenset[type[Event]]) -> frozenset[str]:
-    """All spellings, old ones included, under which the log may hold events of these classes."""
+    """All spellings under which the log may hold events of these classes.
+
+    Old ones, because upcasters lift them; and the next one, because during an upgrade a newer process may have written
+    it already: it must be parked here, not passed by.
+    """
     current = {cls.type for cls in classes}
-    names = {name.rsplit(".v", 1)[0] for name in current}
-    return frozenset(current | {old for old in UPCASTERS if old.rsplit(".v", 1)[0] in names})
+    names = {_name_and_version(spelling)[0] for spelling in current}
+    old = {spelling for spelling in UPCASTERS if _name_and_version(spelling)[0] in names}
+    return frozenset(current | old | {_next(spelling) for spelling in current})
+
+
+def _next(spelling: str) -> str:
+    name, version = _name_and_version(spelling)
+    return f"{name}.v{version + 1}"
+
+
+def _name_and_version(spelling: str) -> tuple[str, int]:
+    name, _, version = spelling.rpartition(".v")
+    return name, int(version)

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from projections.views import BUILDER_TTL_S, Batch, StaleWriter, Standing, TableChanges, ViewsBusy, ViewsHeld
+from projections.views import BUILDER_TTL_S, Batch, Commit, StaleWriter, Standing, TableChanges, ViewsBusy, ViewsHeld
 
 
 @dataclass
@@ -53,6 +53,18 @@ class _Lease:
 
     def give(self, name: str, ttl_s: float) -> None:
         self.name, self.until = name, time.monotonic() + ttl_s
+
+
+class _Committed:
+    """Done at once; whoever waits is told how it went."""
+
+    def __init__(self, refusal: StaleWriter | ViewsHeld | None) -> None:
+        self._refusal = refusal
+
+    def wait(self) -> None:
+        refusal, self._refusal = self._refusal, None
+        if refusal is not None:
+            raise refusal
 
 
 class MemoryViews:
@@ -101,7 +113,14 @@ class MemoryViews:
             totals = self._generations[generation].tables[table].totals
             return {name: totals[name] for name in fields or totals if name in totals}
 
-    def commit(self, batch: Batch) -> None:
+    def commit(self, batch: Batch) -> Commit:
+        try:
+            self._commit(batch)
+        except (StaleWriter, ViewsHeld) as refusal:
+            return _Committed(refusal)
+        return _Committed(None)
+
+    def _commit(self, batch: Batch) -> None:
         with self._lock:
             self._refuse(batch)
             generation = self._generations[batch.generation]

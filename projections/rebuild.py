@@ -76,6 +76,7 @@ def _build(log: Log, built: Replica, limit: int, on_progress: Callable[[int, int
         on_progress(built.position, head)
         if left <= limit:
             break  # what came meanwhile is left for the hold: a log that grows all the time must not keep us for ever
+    built.settle()
     return events
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
@@ -28,6 +29,7 @@ from projections.redis_server import RedisServer, RedisServerError
 from projections.views import (
     BUILDER_TTL_S,
     Batch,
+    Commit,
     StaleWriter,
     Standing,
     TableChanges,
@@ -83,8 +85,17 @@ class RedisViews:
             return {name: int(count) for name, count in zip(fields, counts, strict=True) if count is not None}
         return {name.decode(): int(count) for name, count in self._do("HGETALL", key).items()}
 
-    def commit(self, batch: Batch) -> None:
-        _refuse(self._run(_COMMIT, *self._arguments(batch)))
+    def commit(self, batch: Batch) -> Commit:
+        arguments = self._arguments(batch)
+        client = self._connected()
+        with self._in_words(client):
+            connection = client.connection_pool.get_connection()
+            try:
+                connection.send_command("EVALSHA", _COMMIT.sha, 0, *arguments)
+            except BaseException:
+                client.connection_pool.release(connection)
+                raise
+        return _Sent(self, client, connection, arguments)
 
     def begin_generation(self, builder: str, ttl_s: float) -> int:
         names = self._key("builder"), self._key("live"), self._key("generations")
@@ -164,9 +175,14 @@ class RedisViews:
             return self._do("EVAL", script.text, 0, *arguments)
 
     def _do(self, *command: Any) -> Any:
-        client: Any = self._connected()  # redis-py types this method for its asynchronous twin as well
-        try:
+        client: Any = self._connected()  # redis-py types its methods for their asynchronous twins as well
+        with self._in_words(client):
             return client.execute_command(*command)
+
+    @contextmanager
+    def _in_words(self, client: redis.Redis) -> Iterator[None]:
+        try:
+            yield
         except redis.exceptions.NoScriptError as error:
             raise _UnknownScript from error
         except (redis.ConnectionError, redis.TimeoutError) as error:
@@ -189,6 +205,34 @@ class RedisViews:
             if self._client is client:
                 self._client = None
         client.connection_pool.disconnect(inuse_connections=False)
+
+
+class _Sent:
+    """A commit on its way. It has a connection to itself until somebody has waited for it."""
+
+    def __init__(self, views: RedisViews, client: redis.Redis, connection: Any, arguments: list[Any]) -> None:
+        self._views = views
+        self._client = client
+        self._connection = connection
+        self._arguments = arguments
+
+    def wait(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        with self._views._in_words(self._client):
+            try:
+                answer = self._answer(connection)
+            finally:
+                self._client.connection_pool.release(connection)
+        _refuse(answer)
+
+    def _answer(self, connection: Any) -> bytes:
+        try:
+            return connection.read_response()
+        except redis.exceptions.NoScriptError:
+            connection.send_command("EVAL", _COMMIT.text, 0, *self._arguments)
+            return connection.read_response()
 
 
 class _UnknownScript(Exception):

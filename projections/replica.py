@@ -12,7 +12,7 @@ from events.feed import spellings
 from projections.fold import Folder, Unfoldable
 from projections.left_out import LeftOut
 from projections.table import Projection
-from projections.views import Batch, Move, Standing, TableChanges, Views
+from projections.views import Batch, Commit, Move, Standing, TableChanges, Views
 
 # Some events that no code of ours can take are faults of theirs; a batch full of them is a fault of ours: then stop.
 _MAX_UNFOLDABLE = 20
@@ -39,7 +39,11 @@ class Log(Protocol):
 
 
 class Replica:
-    """Projections of one generation, each at its checkpoint. After an exception its rows are spoilt: make another."""
+    """Projections of one generation, each at its checkpoint. After an exception its rows are spoilt: make another.
+
+    One commit may be under way while the next events are read and decoded; it is waited for before those are folded,
+    so that no row is loaded from the views that are still to be written there.
+    """
 
     def __init__(
         self, log: Log, views: Views, projections: Sequence[Projection], standing: Standing, *, holder: str = ""
@@ -49,19 +53,20 @@ class Replica:
         self._fed = [_Fed(views, standing.generation, projection) for projection in projections]
         self._takers = _takers(self._fed)
         self._holder = holder
+        self._under_way: Commit | None = None
         self.generation = standing.generation
         self.checkpoints = {one.name: standing.checkpoints.get(one.name, 0) for one in projections}
 
     @property
     def position(self) -> int:
-        """Where the hindmost projection is."""
+        """Where the hindmost projection is, once what is under way is made."""
         return min(self.checkpoints.values())
 
     def advance(self, head: int, limit: int) -> int:
-        """Apply at most `limit` events up to position `head`; how many there were, 0 if all projections are there.
+        """Apply at most `limit` events up to position `head`; how many there were, 0 if all of them can be seen.
 
-        The hindmost projections go first; they join the others where those stand. Raises StaleWriter, ViewsHeld,
-        ViewsUnavailable, and whatever the log raises.
+        The hindmost projections go first; they join the others where those stand. Raises StaleWriter, ViewsHeld or
+        ViewsUnavailable (also about the commit of the call before), and whatever the log raises.
         """
         while self.position < head:
             after = self.position
@@ -71,16 +76,29 @@ class Replica:
             events = self._log.read_after(after, limit=limit, types=types, upto=upto, on_unreadable="mark")
             # Where nothing more is relevant the checkpoint moves all the same: who waits for `upto` has it.
             reached = events[-1].position if len(events) == limit else upto
+            self.settle()
             self._commit(fed, events, after, reached)
             if events:
                 return len(events)
+        self.settle()
         return 0
+
+    @property
+    def is_busy(self) -> bool:
+        """Is a commit under way?"""
+        return self._under_way is not None
+
+    def settle(self) -> None:
+        """Wait for the commit that is under way. Raises what came of it, unless it was made."""
+        if self._under_way is not None:
+            commit, self._under_way = self._under_way, None
+            commit.wait()
 
     def _commit(self, fed: list[_Fed], events: list[Recorded], after: int, reached: int) -> None:
         shares = self._shares(events)
         tables = [changes for one in fed for changes in one.fold(shares)]
         moves = [Move(one.name, after, reached) for one in fed]
-        self._views.commit(Batch(self.generation, moves, tables, self._holder))
+        self._under_way = self._views.commit(Batch(self.generation, moves, tables, self._holder))
         for one in fed:
             self.checkpoints[one.name] = reached
 

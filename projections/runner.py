@@ -7,10 +7,11 @@ The checkpoint in Redis is the truth about how far a projection is. Whenever it 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from projections.replica import Log, Replica
 from projections.table import Projection
-from projections.views import BUILDER_TTL_S, StaleWriter, Standing, Views, ViewsUnavailable
+from projections.views import BUILDER_TTL_S, StaleWriter, Standing, Views, ViewsError, ViewsUnavailable
 
 # Large enough that a commit's fixed cost (some 200 us) disappears, small enough to be on the page within 20 ms.
 BATCH_EVENTS = 1000
@@ -32,23 +33,35 @@ class ProjectionRunner:
         self._replica: Replica | None = None
 
     def step(self) -> int:
-        """Show the next events; how many there were, 0 if everything is shown.
+        """Show the next events; how many there were, 0 if everything can be seen.
 
         Raises ViewsUnavailable (the next step goes on where this one began) and whatever the log raises.
         """
         for _ in range(_ATTEMPTS):
-            replica, self._replica = self._replica, None  # only a step that went well leaves its rows to the next
             try:
-                replica = self._aligned(replica)
-                count = replica.advance(self._log.last_position(), self._limit)
+                self._replica = self._aligned(self._replica)
+                return self._replica.advance(self._log.last_position(), self._limit)
             except StaleWriter:
-                continue
-            self._replica = replica
-            return count
+                self._forget()
+            except BaseException:
+                self._forget()
+                raise
         raise ViewsUnavailable("another process keeps writing to the same views")
 
+    def _forget(self) -> None:
+        """Only a step that went well leaves its rows to the next."""
+        replica, self._replica = self._replica, None
+        if replica is not None:
+            with suppress(ViewsError):
+                replica.settle()
+
     def _aligned(self, replica: Replica | None) -> Replica:
-        """The rows in memory, if they are of the generation and the positions that the views have; else none."""
+        """The rows in memory, if they are of the generation and the positions that the views have; else none.
+
+        While a commit is under way nobody is asked: if the views are elsewhere, it will be refused.
+        """
+        if replica is not None and replica.is_busy:
+            return replica
         standing = self._views.standing()
         if max(standing.checkpoints.values(), default=0) > self._log.last_position():
             standing = self._start_over(standing.generation)

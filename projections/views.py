@@ -97,6 +97,14 @@ class Batch:
     """Who writes, where that matters: the builder of this generation, or who holds the live one."""
 
 
+class Commit(Protocol):
+    """A batch on its way. It is made, or refused, whether or not somebody waits for it."""
+
+    def wait(self) -> None:
+        """Until the batch is visible. Raises StaleWriter or ViewsHeld, and then nothing was changed."""
+        ...
+
+
 class Views(Protocol):
     """Everything raises ViewsUnavailable when nobody answers in time."""
 
@@ -118,8 +126,8 @@ class Views(Protocol):
         """Counters that are not 0: those named, or all."""
         ...
 
-    def commit(self, batch: Batch) -> None:
-        """Make the batch visible, all at once. Raises StaleWriter or ViewsHeld, and then nothing was changed."""
+    def commit(self, batch: Batch) -> Commit:
+        """Begin to make the batch visible, all at once. The caller goes on meanwhile, and waits when it must know."""
         ...
 
     def begin_generation(self, builder: str, ttl_s: float) -> int:

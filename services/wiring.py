@@ -25,20 +25,18 @@ from services.inventory import worker as inventory
 from services.order import worker as order
 from services.payment import worker as payment
 from services.payment.sandbox import SandboxProvider
+from services.projector import SHOWN_AT_ONCE, ProjectorProcess
 from services.reads import Reads, parked_events
 from services.runtime.calls import CallLoop
 from services.runtime.context import Context
 from services.runtime.effects import Effects
 from services.runtime.engine import Consumer, Engine
-from services.runtime.settings import Settings
+from services.runtime.settings import Projector, Settings
 from services.runtime.worker import Worker
 from services.shipping import worker as shipping
 from services.shipping.sandbox import SandboxCarrier
 
 __all__ = ["HomeInUse", "House", "Reads", "open_home", "open_reads", "open_store_of", "parked_events"]
-
-# Events per step of the projections. An order's 22 events fall into one step as a rule, and its row is written once.
-SHOWN_AT_ONCE = 6_000
 
 OPERATING_FAULTS = (StoreUnavailable, ViewsUnavailable)
 
@@ -55,7 +53,6 @@ class House:
     settings: Settings
     store: EventStore
     views: Views
-    projections: ProjectionRunner
     provider: SandboxProvider
     carrier: SandboxCarrier
     engine: Engine
@@ -79,7 +76,7 @@ def open_home(home: Path, settings: Settings | None = None) -> Iterator[House]:
     """
     settings = settings or Settings()
     home = _made(home)
-    _collect_garbage_less_often()
+    collect_garbage_less_often()
     with ExitStack() as stack:
         stack.enter_context(_locked(home))
         store = open_store(store_url(home, settings))
@@ -94,22 +91,30 @@ def open_home(home: Path, settings: Settings | None = None) -> Iterator[House]:
         stack.callback(loop.close)
         bell = threading.Event()
         context = Context(store, settings, utc_now, loop, bell.set, lambda classes: StoreFeed(store, classes))
-        projections = ProjectionRunner(store, views, PROJECTIONS, limit=SHOWN_AT_ONCE)
+        projections = _projections(stack, home, settings, store, views)
         engine = Engine(
             _services(context, provider, carrier),
             followers=[projections],
             operating_faults=OPERATING_FAULTS,
             bell=bell,
         )
-        yield House(home, settings, store, views, projections, provider, carrier, engine, bell)
+        yield House(home, settings, store, views, provider, carrier, engine, bell)
 
 
-def _collect_garbage_less_often() -> None:
+def collect_garbage_less_often() -> None:
     """Events and states hold no cycles: reference counts free them. The cycle collector's default, a look at every 700
     new objects, cost a fifth of all time (docs/decisions.md)."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)
+
+
+def _projections(stack: ExitStack, home: Path, settings: Settings, store: EventStore, views: RedisViews) -> Consumer:
+    if settings.projector is Projector.INLINE:
+        return ProjectionRunner(store, views, PROJECTIONS, limit=SHOWN_AT_ONCE)
+    projector = ProjectorProcess(home, store, views)
+    stack.callback(projector.close)
+    return projector
 
 
 def _services(context: Context, provider: SandboxProvider, carrier: SandboxCarrier) -> list[Consumer]:
@@ -137,18 +142,25 @@ def open_store_of(home: Path, settings: Settings | None = None) -> Iterator[Even
 
 
 @contextmanager
-def open_reads(home: Path, settings: Settings | None = None) -> Iterator[Reads]:
-    """A home to ask: joins the Redis of the process that works on it, or starts one.
-
-    If nobody works on the home, the read models are brought up to the log: a killed process may have left them behind.
-    """
+def open_log_and_views(home: Path, settings: Settings | None = None) -> Iterator[tuple[EventStore, Views]]:
+    """The log and the read models of a home: joins the Redis of the process that works on it, or starts one."""
     settings = settings or Settings()
     with ExitStack() as stack:
         store = stack.enter_context(open_store_of(home, settings))
         views = RedisViews(_redis(stack, home.resolve(), settings))
         stack.callback(views.close)
+        yield store, views
+
+
+@contextmanager
+def open_reads(home: Path, settings: Settings | None = None) -> Iterator[Reads]:
+    """A home to ask.
+
+    If nobody works on it, the read models are brought up to the log first: a killed process may have left them behind.
+    """
+    with open_log_and_views(home, settings) as (store, views):
         with suppress(HomeInUse), _locked(home.resolve()):
-            runner = ProjectionRunner(store, views, PROJECTIONS)
+            runner = ProjectionRunner(store, views, PROJECTIONS, limit=SHOWN_AT_ONCE)
             while runner.step():
                 pass
         yield Reads(home, store, views)

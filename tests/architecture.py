@@ -16,7 +16,7 @@ OURS = ("events", "services", "projections", "tests")
 PACKAGES = ("events", "services", "projections")
 
 # The modules that put everything together: they alone see both services and projections, and more than one service.
-WIRING = ("services/wiring.py", "services/server.py", "services/faults.py", "services/reads.py", "services/cli.py")
+WIRING = ("services/wiring.py", "services/server.py", "services/faults.py", "services/projector.py", "services/reads.py", "services/cli.py")
 
 # What every service may use of the shared ground beside its own folder.
 SHARED_BY_SERVICES = ("events", "services.runtime", "services.journal")

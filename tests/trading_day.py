@@ -65,9 +65,7 @@ class Shop:
         self.carrier = carrier or SandboxCarrier(now=self._clock)
         bell = threading.Event()
         settings = Settings(warehouse=warehouse, tracking_every_s=60)
-        context = Context(
-            store, settings, self._clock, loop, bell.set, lambda classes: StoreFeed(store, classes)
-        )
+        context = Context(store, settings, self._clock, loop, bell.set, lambda classes: StoreFeed(store, classes))
         self._engine = Engine(
             [
                 *order.consumers(context),
@@ -274,9 +272,7 @@ def _that_wait_for_goods(shop: Shop) -> dict[str, str]:
     given_up = shop.buy("given-up", lines={"RARE": 2})
     shop.tell_order(given_up, ask.CancelOrder("waited too long"))
     shop.work()
-    shop.report(
-        "expected", "delivery-5", StockExpectedReported(reference="delivery-5", lines={"RARE": {LONDON: 2}})
-    )
+    shop.report("expected", "delivery-5", StockExpectedReported(reference="delivery-5", lines={"RARE": {LONDON: 2}}))
     shop.receive("delivery-5", {"RARE": {LONDON: 12}})
     shop.send(backordered)
     shop.report("reservation", "basket-1", ReservationReported(reservation_id="basket-1", lines={"RARE": 2}, ttl_s=60))

@@ -71,6 +71,7 @@ class Money(Struct):
     """One order's money. Amounts are in minor units of the order's currency.
 
     asked, capture_asked, void_asked   what the order has asked for and payment has not taken up
+    capture_requested                  the order has asked for a capture, and it has not failed
     operation, amount_minor, key       the call that is open, what it is for, and the event id of its first intent
     asking                             whether the provider is being asked now
     awaits_buyer                       the provider waits for the buyer; `expired`: too long
@@ -79,7 +80,8 @@ class Money(Struct):
 
     asked: PaymentRequested | None = None
     capture_asked: int | None = None
-    void_asked: bool = False
+    capture_requested: bool = False
+    void_asked: Recorded | None = None
     void_failed: bool = False
     operation: PaymentOperation | None = None
     amount_minor: int = 0
@@ -90,6 +92,7 @@ class Money(Struct):
     unauthorized: int = 0
     uncaptured: int = 0
     reference: str = ""
+    authorized_by: Recorded | None = None
     authorized_minor: int = 0
     captured_minor: int = 0
     refunded_minor: int = 0

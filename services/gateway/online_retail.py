@@ -4,11 +4,9 @@ Source of the format: D. Chen, "Online Retail", UCI Machine Learning Repository,
 
 What a line becomes, and how many did of the 245,903 from December 2010 to June 2011:
 
-goods         239,068  a line of an order (9,603 orders); equal SKU and price in one invoice add up
+goods         239,433  a line of an order (9,968 orders); equal SKU and price in one invoice add up. A few are free
 charge          1,149  of an order: postage, manual, vouchers ... (`_CHARGES`), and discounts, which are negative
 write-off         758  stock adjustment: a negative quantity at no price, on an invoice that is no cancellation
-stock found       365  stock adjustment: one single line of goods for nobody at no price. Nearly all have no word
-                       beside them, the others say "found", "adjustment"; orders look otherwise (invoices.py)
 cancellation    4,494  rejected: the invoice number begins with C
 bad debt            0  rejected: the invoice number begins with A (three occur later in the year)
 no goods           69  rejected: all of its invoice are charges (a carriage bill, a fee), nothing is there to ship

@@ -115,7 +115,7 @@ class Batch:
         self._rules = desk._decider
         self._now: dict[str, _Held] = {}
         self._writes: dict[str, Write] = {}
-        self._undecided: set[str] = set()
+        self._undecided: dict[str, int] = {}
 
     def decide(self, directive: Directive, cause: Cause) -> None:
         """Decide one command against the state that the batch has reached."""
@@ -125,7 +125,7 @@ class Batch:
         if events:
             self._take(stream, held, events, [cause.envelope(event) for event in events])
         else:
-            self._undecided.add(stream)
+            self._undecided.setdefault(stream, held.version)
 
     def _take(self, stream: str, held: _Held, events: list[Event], new: list[NewEvent]) -> None:
         state = held.state
@@ -152,9 +152,8 @@ class Batch:
 
     def touched(self) -> list[str]:
         """Every stream whose state was consulted."""
-        return [*self._writes, *(self._undecided - self._writes.keys())]
+        return [*self._writes, *(stream for stream in self._undecided if stream not in self._writes)]
 
     def _refrained(self) -> list[Write]:
         """A decision to do nothing is fenced as well: it must not rest on a state that is no longer the newest."""
-        streams = self._undecided - self._writes.keys()
-        return [Write(stream, self._desk.held(stream).version, []) for stream in streams]
+        return [Write(stream, version, []) for stream, version in self._undecided.items() if stream not in self._writes]

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from events.base import Recorded, Tracked
+from events.codec import CodecError
 from events.feed import Feed
 from events.store import AlreadyTracked, EventStore, StoreError, VersionConflict
 from services.runtime import metrics
 from services.runtime.calls import Call, CallLoop, Finished, Lanes
 from services.runtime.decider import Cause, Directive, caused_by
 from services.runtime.desk import Batch, Desk
-from services.runtime.parking import Parked, Parking
+from services.runtime.parking import Parked, Parking, in_words
 from services.runtime.worker import Now
 
 IsOpen = Callable[[object, Recorded], bool]
@@ -62,7 +64,8 @@ class Effects:
         if room <= 0:
             return 0
         page = self._feed.read(self.position, room)
-        self._desk.load(recorded.stream for recorded in page.events)
+        with suppress(CodecError):  # each is looked at by itself below
+            self._desk.load(recorded.stream for recorded in page.events)
         intents = [recorded for recorded in page.events if self._wanted(recorded)]
         self._open.update((recorded.position, recorded) for recorded in intents)
         self.position = page.reached
@@ -72,18 +75,27 @@ class Effects:
         return len(page.events)
 
     def _wanted(self, recorded: Recorded) -> bool:
-        return self._is_open(self._desk.state_with(recorded), recorded) and not self.parking.has(recorded.position)
+        if self.parking.has(recorded.position):
+            return False
+        try:
+            return self._is_open(self._desk.state_with(recorded), recorded)
+        except CodecError as error:
+            # No call can be made of it: its outcome is that it is parked.
+            self._open[recorded.position] = recorded
+            self._unrecorded.append(Finished(recorded, None, error))
+            return False
 
     def _record(self) -> int:
-        finished = self._unrecorded + self._lanes.collect()
+        # Kept until the store has them: a store that is away for a while must not lose an answer. What it took before
+        # it went away is closed, and not recorded again.
+        finished = [one for one in self._unrecorded if one.intent.position in self._open] + self._lanes.collect()
+        self._unrecorded = finished
         if not finished:
             return 0
-        # Kept until the store has them: a store that is away for a while must not lose an answer.
-        self._unrecorded = finished
-        failed = [one for one in finished if one.error is not None]
         self._commit([one for one in finished if one.error is None])
-        for one in failed:
-            self._park(one.intent, f"{type(one.error).__name__}: {one.error}")
+        for one in finished:
+            if one.error is not None:
+                self._park(one.intent, in_words(one.error))
         self._unrecorded = []
         return len(finished)
 
@@ -96,7 +108,7 @@ class Effects:
             raise
         except Exception as error:
             if len(finished) == 1:
-                self._park(finished[0].intent, f"{type(error).__name__}: {error}")
+                self._park(finished[0].intent, in_words(error))
                 return
             middle = len(finished) // 2
             self._commit(finished[:middle])
@@ -145,9 +157,13 @@ class Effects:
     def _park(self, intent: Recorded, reason: str) -> None:
         """An intent whose call or outcome failed in an unforeseen way: kept, shown, and asked about no more."""
         metrics.effect_failures.labels(self.name).inc()
+        self.parking.refresh()
         cause = Cause(self._now(), intent.correlation_id, intent.id, self.name)
         write = self.parking.write([self.parking.parked(intent, reason)], cause)
-        self._store.append([write], tracked=self._advance({intent.position}))
+        try:
+            self._store.append([write], tracked=self._advance({intent.position}))
+        except AlreadyTracked:
+            self._store.append([write])  # another process of our name is further on
         self._open.pop(intent.position, None)
         self.parking.refresh()
         metrics.parked.labels(self.name).inc()
@@ -158,7 +174,9 @@ class Effects:
 
     def _call_again(self, intent: Recorded) -> Batch:
         batch = self._desk.batch()
-        batch.decide(asyncio.run(self._answer(intent)), self._cause_of(intent))
+        self._desk.refresh([intent.stream])
+        if self._is_open(self._desk.state_with(intent), intent):
+            batch.decide(asyncio.run(self._answer(intent)), self._cause_of(intent))
         return batch
 
     async def _answer(self, intent: Recorded) -> Directive:

@@ -57,6 +57,8 @@ class Engine:
     # How long the engine sleeps at most when nobody rings: bounds how late appends of other processes are seen.
     IDLE_WAIT_S = 0.2
 
+    # How soon it looks again while something is under way elsewhere that rings no bell.
+    UNFINISHED_WAIT_S = 0.005
     # Followers wait for the others to be idle, but under steady load for no more than so many turns.
     TURNS_PER_FOLLOWER_STEP = 16
 
@@ -105,7 +107,7 @@ class Engine:
             if not self._unfinished():
                 return
             self._give_up_after(patience_s)
-            self._bell.wait(0.05)
+            self._bell.wait(self.UNFINISHED_WAIT_S)
 
     def run(self, stop: threading.Event, *, next_due_s: Callable[[], float | None] = lambda: None) -> None:
         """Until `stop` is set (ring the bell after setting it)."""

@@ -6,15 +6,28 @@ that its order is kept; all other streams go on.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
+
+from pydantic import ValidationError
 
 from events.base import Event, NewEvent, Recorded, Write
 from events.runtime import EventParked, ParkedEventDropped, ParkedEventReplayed, parking_stream
 from events.store import EventStore, StoreError
 from services.runtime.decider import Cause
 from services.runtime.desk import Batch
+
+
+def in_words(error: Exception) -> str:
+    """Why it could not be handled. Of what did not fit a field only the field is named: it may be personal data."""
+    if isinstance(error, ValidationError):
+        found = error.errors(include_url=False, include_input=False, include_context=False)[:5]
+        places = (".".join(str(part) for part in one["loc"]) or error.title for one in found)
+        problems = "; ".join(f"{place}: {one['msg']}" for place, one in zip(places, found, strict=True))
+        return f"{type(error).__name__}: {problems}"
+    return f"{type(error).__name__}: {error}"
 
 
 class Parked(NamedTuple):
@@ -36,6 +49,7 @@ class Parking:
         self._stream = parking_stream(consumer)
         self._version = 0
         self._events: dict[int, Parked] = {}
+        self._streams: Counter[str] = Counter()
         self.refresh()
 
     def refresh(self) -> None:
@@ -46,12 +60,21 @@ class Parking:
     def _apply(self, event: Event) -> None:
         match event:
             case EventParked():
+                self._leave(event.position)
                 parked = Parked(event.consumer, event.position, event.stream, event.event_type, event.reason)
                 self._events[event.position] = parked
+                self._streams[event.stream] += 1
             case ParkedEventReplayed() | ParkedEventDropped():
-                self._events.pop(event.position, None)
+                self._leave(event.position)
             case _:
                 raise AssertionError(f"{event.type} does not belong into a parking stream")
+
+    def _leave(self, position: int) -> None:
+        parked = self._events.pop(position, None)
+        if parked is not None:
+            self._streams[parked.stream] -= 1
+            if not self._streams[parked.stream]:
+                del self._streams[parked.stream]
 
     def has(self, position: int) -> bool:
         return position in self._events
@@ -61,7 +84,7 @@ class Parking:
 
     def holds(self, stream: str) -> bool:
         """Whether something of this stream is parked, so that what follows in it must wait."""
-        return bool(self._events) and any(parked.stream == stream for parked in self._events.values())
+        return stream in self._streams
 
     def write(self, events: list[Event], cause: Cause) -> Write:
         """The append that records these events in this parking; call `refresh` after it was committed."""
@@ -76,6 +99,10 @@ class Parking:
             event_type=recorded.type,
             reason=reason[:500],
         )
+
+    def replayed(self, position: int) -> ParkedEventReplayed:
+        stream = self._events[position].stream
+        return ParkedEventReplayed(consumer=self._consumer, position=position, stream=stream)
 
     def replay(
         self, decide: Callable[[Recorded], Batch], cause_of: Callable[[Recorded], Cause], stream: str | None
@@ -97,8 +124,7 @@ class Parking:
             except Exception:  # what made it park is still there: it stays parked under its first reason
                 failed.add(parked.stream)
                 continue
-            replayed = ParkedEventReplayed(consumer=self._consumer, position=parked.position, stream=parked.stream)
-            batch.commit(also=[self.write([replayed], cause_of(recorded))])
+            batch.commit(also=[self.write([self.replayed(parked.position)], cause_of(recorded))])
             self.refresh()
             done.append(parked)
         return done

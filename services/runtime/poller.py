@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from events.base import WALL_CLOCK, Recorded, Tracked
+from events.codec import CodecError, Unreadable
 from events.feed import Feed
-from events.store import AlreadyTracked, EventStore, VersionConflict
+from events.store import AlreadyTracked, EventStore, StoreError, VersionConflict
 from services.runtime import metrics
 from services.runtime.calls import Call, CallLoop, Finished, Lanes
 from services.runtime.decider import caused_by
@@ -45,6 +47,7 @@ class Poller:
         self._due: list[tuple[datetime, int]] = []
         self._open: dict[int, Recorded] = {}
         self._out: set[int] = set()
+        self._unreadable: set[int] = set()
         self._unrecorded: list[Finished] = []
         self._lanes = Lanes(loop, call, lanes=lanes, news=news)
 
@@ -65,17 +68,26 @@ class Poller:
     def _take_up(self) -> int:
         page = self._feed.read(self.position, self.MAX_OUT)
         now = self._now()
-        self._desk.load(recorded.stream for recorded in page.events)
-        for recorded in page.events:
-            if self._is_open(self._desk.state_with(recorded), recorded):
-                self._open[recorded.position] = recorded
-                # What an imported history is about has long arrived; today's takes its time.
-                due = now + self._every if recorded.clock == WALL_CLOCK else now
-                heapq.heappush(self._due, (due, recorded.position))
+        with suppress(CodecError):  # each is looked at by itself below
+            self._desk.load(recorded.stream for recorded in page.events)
+        # Nobody can be asked about what cannot be read. Whoever acts on it parks it; here a later start tries again.
+        self._unreadable |= {one.position for one in page.events if isinstance(one.event, Unreadable)}
+        found = [one for one in page.events if one.position not in self._unreadable and self._still_open(one)]
+        for recorded in found:
+            self._open[recorded.position] = recorded
+            # What an imported history is about has long arrived; today's takes its time.
+            due = now + self._every if recorded.clock == WALL_CLOCK else now
+            heapq.heappush(self._due, (due, recorded.position))
         self.position = page.reached
         if not self._open:
             self._track()
         return len(page.events)
+
+    def _still_open(self, recorded: Recorded) -> bool:
+        try:
+            return self._is_open(self._desk.state_with(recorded), recorded)
+        except CodecError:
+            return True  # its stream cannot be read now; its next turn sees
 
     def _ask(self) -> None:
         now = self._now()
@@ -89,18 +101,33 @@ class Poller:
             self._lanes.submit(asked)
 
     def _record(self) -> int:
-        finished = self._unrecorded + self._lanes.collect()
+        # Kept until all of it is done, for the store may go away in between.
+        finished = [one for one in self._unrecorded if one.intent.position in self._out] + self._lanes.collect()
+        self._unrecorded = finished
         if not finished:
             return 0
-        self._unrecorded = finished
         self._commit([one for one in finished if one.error is None])
-        self._unrecorded = []
         for one in finished:
             self._settle(one)
+        self._unrecorded = []
         self._track()
         return len(finished)
 
-    def _commit(self, finished: list[Finished], attempts: int = 10) -> None:
+    def _commit(self, finished: list[Finished]) -> None:
+        """What cannot be recorded is counted, and asked about again at its next turn."""
+        try:
+            self._commit_with_retries(finished)
+        except StoreError:
+            raise
+        except Exception:
+            if len(finished) == 1:
+                metrics.effect_failures.labels(self.name).inc()
+                return
+            middle = len(finished) // 2
+            self._commit(finished[:middle])
+            self._commit(finished[middle:])
+
+    def _commit_with_retries(self, finished: list[Finished], attempts: int = 10) -> None:
         for attempt in range(1, attempts + 1):
             batch = self._desk.batch()
             try:
@@ -121,17 +148,19 @@ class Poller:
     def _settle(self, one: Finished) -> None:
         """Close it, or put it back for its next turn."""
         position, now = one.intent.position, self._now()
+        too_old = now - one.intent.recorded_at > self.MAX_AGE
+        closed = too_old or not self._still_open(one.intent)
         self._out.discard(position)
         if one.error is not None:
             metrics.effect_failures.labels(self.name).inc()
-        too_old = now - one.intent.recorded_at > self.MAX_AGE
-        if too_old or not self._is_open(self._desk.state_with(one.intent), one.intent):
+        if closed:
             self._open.pop(position, None)
         else:
             heapq.heappush(self._due, (now + self._every, position))
 
     def _track(self) -> None:
-        watermark = min(self._open) - 1 if self._open else self.position
+        waits = self._open.keys() | self._unreadable
+        watermark = min(waits) - 1 if waits else self.position
         # Written rarely: it only bounds what a restart reads again.
         if watermark - self._tracked < 1_000:
             return

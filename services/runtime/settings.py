@@ -16,6 +16,13 @@ class Warehouse(StrEnum):
     MANUAL = "manual"
 
 
+class Projector(StrEnum):
+    """Where the projections run."""
+
+    PROCESS = "process"
+    INLINE = "inline"
+
+
 class Settings(BaseSettings):
     """See the module's docstring. Times are in the unit that the name ends with."""
 
@@ -30,6 +37,9 @@ class Settings(BaseSettings):
     )
     warehouse: Warehouse = Field(
         Warehouse.SANDBOX, description="sandbox: works by itself; manual: people over the API."
+    )
+    projector: Projector = Field(
+        Projector.PROCESS, description="process: the projections run beside the workers; inline: in turn with them."
     )
     batch_events: int = Field(2_000, ge=1, le=10_000, description="Events a worker takes at a time.")
     call_timeout_s: float = Field(

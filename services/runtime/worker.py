@@ -17,7 +17,7 @@ from events.store import AlreadyTracked, EventStore, StoreError, VersionConflict
 from services.runtime import metrics
 from services.runtime.decider import Cause, Directive, Reactions, caused_by
 from services.runtime.desk import Batch, Desk
-from services.runtime.parking import Parked, Parking
+from services.runtime.parking import Parked, Parking, in_words
 
 Now = Callable[[], datetime]
 
@@ -73,22 +73,27 @@ class Worker:
         try:
             self._commit_with_retries(events, reached)
         except AlreadyTracked:
-            # Another process of our name was faster, or our own commit's reply was lost: its word counts.
-            self._desk.forget()
-            self.parking.refresh()
-            self.position = self._tracked = max(reached, self._store.tracked_position(self.name))
+            self._go_on_from_the_log()
         except StoreError:
             raise
         except Exception as error:
             self._halve(events, reached, error)
 
+    def _go_on_from_the_log(self) -> None:
+        """Another process of our name was faster, or our own commit's reply was lost: the log's word counts."""
+        self._desk.forget()
+        self.parking.refresh()
+        self.position = self._tracked = self._store.tracked_position(self.name)
+
     def _halve(self, events: Sequence[Recorded], reached: int, error: Exception) -> None:
         if len(events) == 1:
-            self._park(events[0], reached, f"{type(error).__name__}: {error}")
+            self._park(events[0], reached, in_words(error))
             return
         middle = len(events) // 2
-        self._handle(events[:middle], events[middle - 1].position)
-        self._handle(events[middle:], reached)
+        half_way = events[middle - 1].position
+        self._handle(events[:middle], half_way)
+        if self._tracked == half_way:  # else another process has handled some of this: it is read again from there
+            self._handle(events[middle:], reached)
 
     def _commit_with_retries(self, events: Sequence[Recorded], reached: int) -> None:
         for attempt in range(1, self.CONFLICT_ATTEMPTS + 1):
@@ -127,17 +132,33 @@ class Worker:
 
     def _commit(self, batch: Batch, reached: int, behind: list[Recorded]) -> None:
         also = [self._park_write(behind, "waits behind a parked event of its stream")] if behind else []
+        self._refuse_what_is_handled(reached)
         batch.commit(tracked=Tracked(self.name, reached), also=also)
         self.position = self._tracked = reached
         metrics.batch_events.labels(self.name).observe(batch.size)
         if behind:
             self.parking.refresh()
 
+    def _refuse_what_is_handled(self, reached: int) -> None:
+        """Raises AlreadyTracked if another process of our name has handled a part of this batch.
+
+        The store only refuses a position that is behind its own; ours may be ahead of a zombie's that did the first
+        half. Looked at after deciding: what it wrote before we may have taken into account, and must not do again;
+        what it writes from here on meets the versions that we decided on.
+        """
+        if self._store.tracked_position(self.name) != self._tracked:
+            raise AlreadyTracked(self.name, reached)
+
     # --- parking ---------------------------------------------------------------------------------------------------
 
     def _park(self, recorded: Recorded, reached: int, reason: str) -> None:
-        write = self._park_write([recorded], reason)
-        self._store.append([write], tracked=Tracked(self.name, reached))
+        try:
+            self._refuse_what_is_handled(reached)
+            self.parking.refresh()
+            self._store.append([self._park_write([recorded], reason)], tracked=Tracked(self.name, reached))
+        except AlreadyTracked:
+            self._go_on_from_the_log()
+            return
         self.position = self._tracked = reached
         self.parking.refresh()
         metrics.parked.labels(self.name).inc()
@@ -152,7 +173,9 @@ class Worker:
 
     def _decide_again(self, recorded: Recorded) -> Batch:
         batch = self._desk.batch()
-        for directive in self._react(recorded):
+        directives = self._react(recorded)
+        self._desk.refresh(directive.stream for directive in directives)
+        for directive in directives:
             batch.decide(directive, self._cause_of(recorded))
         return batch
 

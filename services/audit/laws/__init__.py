@@ -14,7 +14,7 @@ from services.audit.laws.table import BareLaws, Check
 
 
 class CaseLaw(NamedTuple):
-    """`prefix`: with the order id behind it, the name of the stream where such events stand; "" is checked elsewhere."""
+    """Such events stand in the stream `prefix` + order id; where the prefix is empty, the check itself looks."""
 
     check: Check
     prefix: str

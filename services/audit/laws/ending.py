@@ -7,44 +7,64 @@ to is merely waiting.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from events.base import Recorded
-from services.audit.books import CLOSED, Books, Case, Status
+from services.audit.books import Books, Case, Money, Status
 from services.audit.law import Law
 
-INVENTORY = "inventory"
-"""The name under which the consumer that keeps the ledger tracks its position."""
+INVENTORY, ORDER, PAYMENT = "inventory", "order", "payment"
+"""The names under which the consumers that decide track their positions."""
 
 
 def check_ending(books: Books, tracked: dict[str, int]) -> int:
     """`tracked`: how far every consumer had got before the log was read. Returns how many answers are yet to come."""
     waiting = 0
-    passed = tracked.get(INVENTORY, 0)
-    for law, request, detail in _open_requests(books):
-        if request.position > passed or books.excused(INVENTORY, request.position):
+    for law, consumer, cause, broken_by, detail in _owed(books):
+        if cause.position > tracked.get(consumer, 0) or books.excused(consumer, cause.position):
             waiting += 1
         else:
-            books.tell(law, detail, at=request)
-    for case in books.cases.values():
-        _check_money(case, books)
+            books.tell(law, detail, at=broken_by)
     return waiting
 
 
-def _open_requests(books: Books) -> Iterator[tuple[Law, Recorded, str]]:
+class _Owed(NamedTuple):
+    """What a consumer owes because of an event, and the event that breaks the law if it never comes."""
+
+    law: Law
+    consumer: str
+    cause: Recorded
+    broken_by: Recorded
+    detail: str
+
+
+def _owed(books: Books) -> Iterator[_Owed]:
     for report in books.reports.values():
-        yield Law.REPORTS_BOOKED, report, "The ledger has passed it, and has not booked it."
+        detail = "The ledger has passed it, and has not booked it."
+        yield _Owed(Law.REPORTS_BOOKED, INVENTORY, report, report, detail)
     for case in books.cases.values():
-        for left in case.leaving.values():
-            yield Law.SHIPPED_IS_BOOKED, left, "The ledger has passed it, and has not booked the goods out."
-        if case.release is not None:
-            yield Law.ALLOCATION_ENDS, case.release, "The ledger has passed it, and has not given the goods back."
+        yield from _owed_to(case)
 
 
-def _check_money(case: Case, books: Books) -> None:
-    """A closed order's money is let go, or that was asked for at least; a provider may take its time over it."""
-    money = case.money
-    if case.status not in CLOSED or case.status is Status.COMPLETED or not money.held_minor:
+def _owed_to(case: Case) -> Iterator[_Owed]:
+    for left in case.leaving.values():
+        detail = "The ledger has passed it, and has not booked the goods out."
+        yield _Owed(Law.SHIPPED_IS_BOOKED, INVENTORY, left, left, detail)
+    if case.release is not None:
+        detail = "The ledger has passed it, and has not given the goods back."
+        yield _Owed(Law.ALLOCATION_ENDS, INVENTORY, case.release, case.release, detail)
+    if case.closed_by is not None and case.status is not Status.COMPLETED and case.money.held_minor:
+        yield from _owed_money(case.money, case.closed_by)
+
+
+def _owed_money(money: Money, closed_by: Recorded) -> Iterator[_Owed]:
+    """Once the provider is asked, it may take its time, or refuse: then a person must look."""
+    if money.operation or money.void_failed:
         return
-    if not (money.void_asked or money.operation or money.void_failed):
-        detail = f"{money.held_minor} of the buyer's money are held, and nobody has asked to let them go."
-        books.tell(Law.CANCELLED_IS_UNDONE, detail, at=case.closed_by)
+    held = f"{money.held_minor} of the buyer's money are held"
+    if money.void_asked is not None:
+        detail = f"{held}; payment has passed the request to let them go, and has not done so."
+        yield _Owed(Law.CANCELLED_IS_UNDONE, PAYMENT, money.void_asked, closed_by, detail)
+    elif money.authorized_by is not None:
+        detail = f"{held}, and nobody has asked to let them go."
+        yield _Owed(Law.CANCELLED_IS_UNDONE, ORDER, money.authorized_by, closed_by, detail)

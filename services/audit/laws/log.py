@@ -70,9 +70,10 @@ class LogLaws:
             return
         if not cause:
             self._books.tell(Law.ENVELOPE_WELL_FORMED, "Its causation id is missing.")
-        elif version and stream.startswith(_STREAM_PREFIXES):
-            if known is not None or not self._read_back(stream, version, recorded.position):
-                self._books.tell(Law.ENVELOPE_WELL_FORMED, f"Its cause {cause} is not in the log before it.")
+        elif not version or not stream.startswith(_STREAM_PREFIXES):
+            return
+        elif known is not None or not self._read_back(stream, version, recorded.position):
+            self._books.tell(Law.ENVELOPE_WELL_FORMED, f"Its cause {cause} is not in the log before it.")
 
     def _read_back(self, stream: str, version: int, before: int) -> int:
         """`version`, if the stream had it before that position, else 0: for streams that are not in the books."""

@@ -1,4 +1,8 @@
-"""The laws of an order's own axis: its steps, and that it asks for what was ordered, once."""
+"""The laws of an order's own axis: its steps, and that it asks for what was ordered, once.
+
+The order decides on what it has read: what another service has just recorded it may not know yet. So its requests are
+judged by its own events and by the answers that it must have waited for, not by everything that the log knows.
+"""
 
 from __future__ import annotations
 
@@ -116,8 +120,6 @@ def _cancelled(case: Case, event: OrderCancelled, books: Books) -> None:
         books.tell(Law.ORDER_TRANSITIONS, "Nobody asked for its cancellation.")
     _step(case, Status.CANCELLED, (Status.PLACED, Status.ACCEPTED, Status.CONFIRMED), books)
     _undone(case, books)
-    if case.money.held_minor:
-        books.tell(Law.CANCELLED_IS_UNDONE, f"{case.money.held_minor} of the buyer's money are still held.")
 
 
 def _rejected(case: Case, event: OrderRejected, books: Books) -> None:
@@ -181,29 +183,29 @@ def _noted(case: Case, event: OrderIntakeConflicted | OrderCorrectionRefused, bo
 
 
 def _payment_requested(case: Case, event: PaymentRequested, books: Books) -> None:
-    money = case.money
-    if case.status is not Status.ACCEPTED or money.asked or money.operation or money.authorized_minor:
-        books.tell(Law.REQUESTS_FIT, "The order is not accepted, or a payment is under way or authorized.")
+    if case.status is not Status.ACCEPTED or case.money.asked:
+        books.tell(Law.REQUESTS_FIT, "The order is not accepted, or has an open request for its payment.")
     if (event.amount_minor, event.currency) != (case.total_minor, case.currency):
         books.tell(Law.REQUESTS_FIT, f"{event.amount_minor} asked for, the order's total is {case.total_minor}.")
-    money.asked = event
+    case.money.asked = event
 
 
 def _capture_requested(case: Case, event: PaymentCaptureRequested, books: Books) -> None:
     money = case.money
-    if money.capture_asked is not None or money.captured_minor or money.operation:
+    if money.capture_requested:
         books.tell(Law.CAPTURED_ONCE, "A capture was asked for before, and has not failed.")
     if event.amount_minor != case.total_minor:
         books.tell(Law.REQUESTS_FIT, f"{event.amount_minor} asked for, the order's total is {case.total_minor}.")
     if case.unsent or not all(part.left or part.stopped for part in case.parts.values()):
         books.tell(Law.REQUESTS_FIT, "Not all that was confirmed has left.")
     money.capture_asked = event.amount_minor
+    money.capture_requested = True
 
 
 def _void_requested(case: Case, event: PaymentVoidRequested, books: Books) -> None:
     if case.status not in CLOSED and not case.cancelling:
         books.tell(Law.REQUESTS_FIT, "The order is neither closed nor being cancelled.")
-    case.money.void_asked = True
+    case.money.void_asked = books.at
 
 
 def _allocation_requested(case: Case, event: AllocationRequested, books: Books) -> None:
@@ -218,7 +220,8 @@ def _allocation_requested(case: Case, event: AllocationRequested, books: Books) 
 
 
 def _release_requested(case: Case, event: AllocationReleaseRequested, books: Books) -> None:
-    if not (case.allocated or case.wanted) or case.release is not None:
+    # Goods that inventory has just refused may be given back as well: the order has not read that yet.
+    if not (case.allocated or case.wanted or case.refused) or case.release is not None:
         books.tell(Law.REQUESTS_FIT, "Nothing is allocated or asked for, or its release is asked for already.")
     if not all(part.stopped for part in case.parts.values()):
         books.tell(Law.REQUESTS_FIT, "Goods are to be given back that are still being sent.")

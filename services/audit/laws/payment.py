@@ -54,6 +54,7 @@ def _authorized(case: Case, event: PaymentAuthorized, books: Books) -> None:
         books.tell(Law.AUTHORIZED_AS_ASKED, detail)
     money.unauthorized = 0
     money.awaits_buyer = False
+    money.authorized_by = books.at
     money.authorized_minor = event.amount_minor
     money.reference = event.reference
     if money.operation is AUTHORIZE:
@@ -113,6 +114,7 @@ def _capture_failed(case: Case, event: CaptureFailed, books: Books) -> None:
     elif money.capture_asked is None:
         books.tell(Law.ONE_OUTCOME, "No capture was under way or asked for.")
     money.capture_asked = None
+    money.capture_requested = False
 
 
 # --- undo ----------------------------------------------------------------------------------------------------------
@@ -139,7 +141,8 @@ def _refund_initiated(case: Case, event: RefundInitiated, books: Books) -> None:
 
 
 def _begin_undo(money: Money, operation: PaymentOperation, amount_minor: int, books: Books) -> None:
-    money.void_asked = money.void_failed = False
+    money.void_asked = None
+    money.void_failed = False
     _begin(money, operation, amount_minor, books)
 
 
@@ -154,7 +157,8 @@ def _voided(case: Case, event: PaymentVoided, books: Books) -> None:
     if money.captured_minor > money.refunded_minor:
         books.tell(Law.CAPTURE_AFTER_AUTHORIZE, f"{money.captured_minor} are captured: that is refunded, not voided.")
     money.authorized_minor = 0
-    money.void_asked = money.awaits_buyer = False
+    money.void_asked = None
+    money.awaits_buyer = False
     books.may_be_settled(case)
 
 

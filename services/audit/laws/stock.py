@@ -79,7 +79,7 @@ def _backordered(case: Case, event: StockBackordered, books: Books) -> None:
         books.tell(Law.ALLOCATED_AS_ORDERED, "The order waits for other goods than it asked for.")
     missing = {sku: lack for sku, units in event.lines.items() if (lack := units - _available(books, sku)) > 0}
     if missing != event.missing:
-        books.tell(Law.BALANCES_TOLD, f"{_skus(event.missing)} are told to be missing, {_skus(missing)} are.")
+        books.tell(Law.BALANCES_TOLD, f"{event.missing} is told to be missing, {missing} is.")
 
 
 def _rejected(case: Case, event: StockRejected, books: Books) -> None:

@@ -1,0 +1,1 @@
+"""The `waybill` command end to end: real processes, real files, a real Redis."""
