@@ -19,6 +19,7 @@ from projections.order_row import FOLDS, OrderRow, blank_order
 from projections.reader import Page, Reader
 from projections.table import Projection, Rows, Table, Timelines
 
+_NO_FACTS: dict[str, object] = {}
 _DAWN = datetime.min.replace(tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -40,18 +41,18 @@ class Orders(Table[OrderRow]):
 
     def apply(self, recorded: Recorded, rows: Rows[OrderRow], timelines: Timelines) -> None:
         event: Any = recorded.event
-        kind = type(event)
-        row = rows[event.order_id]
+        kind, order_id = type(event), event.order_id
+        row = rows[order_id]
         FOLDS[kind](row, event)
         row["updated_position"] = recorded.position
-        facts = FACTS[kind](event) if kind in FACTS else {}
+        facts = FACTS[kind](event) if kind in FACTS else _NO_FACTS
         entry = (recorded.position, recorded.type, recorded.occurred_at, recorded.recorded_at, facts)
-        timelines[event.order_id].append(orjson.dumps(entry, option=orjson.OPT_UTC_Z) + b"\n")
+        timelines[order_id].append(orjson.dumps(entry, option=orjson.OPT_UTC_Z) + b"\n")
         if kind is order.OrderPlaced:
             row["placed_at"] = recorded.occurred_at.isoformat()
             # Fixed widths, so that text order is time order; a float score would round microseconds away.
             since_dawn = (recorded.occurred_at - _DAWN) // _MICROSECOND
-            row["rank"] = f"{since_dawn:018d}{recorded.position:012d}:{event.order_id}"
+            row["rank"] = f"{since_dawn:018d}{recorded.position:012d}:{order_id}"
 
     def index(self, row: OrderRow) -> dict[str, str]:
         rank = row["rank"]

@@ -89,7 +89,7 @@ class RedisViews:
         arguments = self._arguments(batch)
         client = self._connected()
         with self._in_words(client):
-            connection = client.connection_pool.get_connection()
+            connection: Any = client.connection_pool.get_connection()
             try:
                 connection.send_command("EVALSHA", _COMMIT.sha, 0, *arguments)
             except BaseException:
@@ -227,7 +227,7 @@ class _Sent:
                 self._client.connection_pool.release(connection)
         _refuse(answer)
 
-    def _answer(self, connection: Any) -> bytes:
+    def _answer(self, connection: Any) -> Any:
         try:
             return connection.read_response()
         except redis.exceptions.NoScriptError:

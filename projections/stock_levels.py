@@ -78,6 +78,11 @@ FIELDS: dict[type[Event], tuple[str, ...]] = {
 """Where an event names its SKUs."""
 
 
+# Shared by all rows: there are thousands, and nearly all of them are alike in this.
+_LOW = {"skus": 1, "low": 1}
+_NOT_LOW = {"skus": 1}
+
+
 class StockLevels(Table[StockRow]):
     """One row per SKU."""
 
@@ -105,7 +110,7 @@ class StockLevels(Table[StockRow]):
         return {"all": row["sku"], "low": row["sku"]} if row["low"] else {"all": row["sku"]}
 
     def totals(self, row: StockRow) -> dict[str, int]:
-        return {"skus": 1, "low": 1} if row["low"] else {"skus": 1}
+        return _LOW if row["low"] else _NOT_LOW
 
 
 def _post(posting: Posting, recorded: Recorded, rows: Rows[StockRow], timelines: Timelines) -> None:

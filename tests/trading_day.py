@@ -80,6 +80,10 @@ class Shop:
     def _clock(self) -> datetime:
         return self.now
 
+    def step(self) -> int:
+        """One turn of every consumer; how much was done."""
+        return self._engine.pump()
+
     def work(self) -> None:
         """Until nobody has anything left to do."""
         self._engine.run_until_idle()

@@ -19,7 +19,7 @@ from projections.web.summary import SummaryReader, amount, brief
 from projections.web.tide import Tide
 
 MinPosition = Annotated[
-    int, Query(ge=0, le=2**63 - 1, description="Wait (at most 5 s) until the answer is as of this position.")
+    int, Query(ge=0, le=2**63 - 1, description="Wait (at most 4 s) until the answer is as of this position.")
 ]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE_ROWS)]
 Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before.")]
@@ -83,8 +83,12 @@ def _add_orders(router: APIRouter, queries: Queries) -> None:
     async def get_a_timeline(order_id: str, min_position: MinPosition = 0) -> Response:
         """The latest events that concern the order, whoever wrote them."""
         await tide.wait_for(ORDER_STATUS, min_position)
-        events = await run(reads.timeline, order_id)
+        events = [{**entry, "facts": entry["facts"] or {}} for entry in await run(reads.timeline, order_id)]
         return _json(_found({"order_id": order_id, "events": events} if events else None, "order"))
+
+
+# What a projection keeps in a row for its own sake.
+_INTERNAL = frozenset({"rank", "entries"})
 
 
 async def _choice(
@@ -117,8 +121,7 @@ def _order(reads: OrderReads, order_id: str) -> dict[str, Any] | None:
     row = reads.get(order_id)
     if row is None or row["placed_at"] is None:
         return None
-    del row["rank"]
-    return {**row, "total": amount(row["total_minor"], row["currency"]), **reads.lines(order_id)}
+    return {**_shown(row), "total": amount(row["total_minor"], row["currency"]), **reads.lines(order_id)}
 
 
 def _add_stock(router: APIRouter, queries: Queries) -> None:
@@ -131,7 +134,7 @@ def _add_stock(router: APIRouter, queries: Queries) -> None:
         """By SKU: every article, or those at or below their threshold."""
         await tide.wait_for(STOCK_LEVELS, min_position)
         page = await run(reads.low if low else reads.all, limit, cursor)
-        return _json({"stock": page.rows, "next": page.next})
+        return _json({"stock": [_shown(row) for row in page.rows], "next": page.next})
 
     # A SKU may have slashes in it.
     @router.get("/stock/{sku:path}", response_model=answers.Stock, responses={**_MISSING, **_AWAY}, tags=["stock"])
@@ -143,7 +146,11 @@ def _add_stock(router: APIRouter, queries: Queries) -> None:
 
 def _stock(reads: StockReads, sku: str) -> dict[str, Any] | None:
     row = reads.get(sku)
-    return None if row is None else {**row, "movements": reads.timeline(sku)}
+    return None if row is None else {**_shown(row), "movements": reads.timeline(sku)}
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in _INTERNAL}
 
 
 def _add_summary(router: APIRouter, queries: Queries) -> None:

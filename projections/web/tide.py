@@ -13,8 +13,8 @@ from projections.table import Projection
 from projections.views import Views
 from projections.web.sources import Threads
 
-# Longer than the workers and projections need for anything but a large import; shorter than callers' own patience.
-MAX_WAIT_S = 5.0
+# Longer than the workers and projections need for anything but a large import; many HTTP clients give up after 5 s.
+MAX_WAIT_S = 4.0
 # A look is 0.1 ms of Redis. All who wait at the same moment share it.
 _STEP_S = 0.01
 

@@ -81,12 +81,12 @@ class Verdict(NamedTuple):
         }
 
 
-def verify(log: Log, *, progress: Progress | None = None) -> Verdict:
+def verify(log: Log, *, progress: Progress | None = None, page_events: int = PAGE_EVENTS) -> Verdict:
     """Check the log up to where it ends now; it may be written to meanwhile. Raises what the store raises."""
     started = time.perf_counter()
     # First the consumers, then the end of the log: what a consumer has answered by now is before that end.
     tracked = log.tracked_positions()
-    auditor = Auditor(log)
+    auditor = Auditor(log, page_events)
     with _without_cycle_search():
         for reached, end in auditor.read_all():
             if progress is not None:
@@ -110,10 +110,11 @@ def _without_cycle_search() -> Iterator[None]:
 class Auditor:
     """Goes through a log, event by event."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, page_events: int = PAGE_EVENTS) -> None:
         self.books = Books()
         self.events: Counter[type[Event]] = Counter()
         self._log = log
+        self._page_events = page_events
         self._check_log = LogLaws(self.books, log).check
 
     def read_all(self) -> Iterator[tuple[int, int]]:
@@ -121,7 +122,7 @@ class Auditor:
         end = self._log.last_position()
         reached = 0
         while reached < end:
-            page = self._log.read_after(reached, limit=PAGE_EVENTS, upto=end, on_unreadable="mark")
+            page = self._log.read_after(reached, limit=self._page_events, upto=end, on_unreadable="mark")
             if not page:
                 return
             self.check(page)

@@ -88,7 +88,7 @@ def _allocate(command: AllocateStock, state: StockState) -> list[Event]:
         events.append(StockBackordered(order_id=order_id, lines=lines, missing=missing))
         left = units
     else:
-        events.append(StockAllocated(order_id=order_id, lines=allocate(lines, free.bins)))
+        events.append(StockAllocated.of_known(order_id=order_id, lines=allocate(lines, free.bins)))
         left = {sku: units[sku] - wanted for sku, wanted in lines.items()}
     return [*events, *_low_stock(free, left)]
 
@@ -97,7 +97,7 @@ def _ship(command: ShipStock, state: StockState) -> list[Event]:
     promised = state.allocations.get(command.order_id)
     if promised is None:
         return []
-    return [StockShipped(order_id=command.order_id, lines=command.lines)]
+    return [StockShipped.of_known(order_id=command.order_id, lines=command.lines)]
 
 
 def _reserve(command: ReserveStock, state: StockState) -> list[Event]:

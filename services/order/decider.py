@@ -7,6 +7,7 @@ Back:     a cancellation undoes what was done in the opposite order, one step at
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import assert_never
 
 from msgspec.structs import replace
@@ -153,23 +154,23 @@ def _payment_authorized(state: OrderState) -> list[Event]:
 
 
 def _allocation_requested(state: OrderState) -> Event:
-    return AllocationRequested(order_id=state.order_id, lines=state.lines, reservation_id=state.reservation_id)
+    return AllocationRequested.of_known(order_id=state.order_id, lines=state.lines, reservation_id=state.reservation_id)
 
 
 def _stock_allocated(command: NoteStockAllocated, state: OrderState) -> list[Event]:
     if state.closed or state.cancelling is not None or state.goods is not Goods.REQUESTED:
         return []
     waited = [OrderHoldReleased(order_id=state.order_id, hold=Hold.BACKORDER)] if Hold.BACKORDER in state.holds else []
-    confirmed = OrderConfirmed(order_id=state.order_id, lines=command.lines)
+    confirmed = OrderConfirmed.of_known(order_id=state.order_id, lines=command.lines)
     others = state.holds - {Hold.BACKORDER}
     return [*waited, confirmed, *([] if others else _ask_to_send(state, command.lines))]
 
 
 def _ask_to_send(state: OrderState, allocated: Postings) -> list[Event]:
-    by_location: dict[str, dict[str, int]] = {}
+    by_location: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for sku, bins in allocated.items():
         for location, quantity in bins.items():
-            by_location.setdefault(location, {})[sku] = quantity
+            by_location[location][sku] = quantity
     return [_fulfillment_requested(state, location, lines) for location, lines in sorted(by_location.items())]
 
 
@@ -178,7 +179,7 @@ def _fulfillment_requested(state: OrderState, location: str, lines: dict[str, in
     before = sum(1 for sending in state.sendings.values() if sending.location == location)
     suffix = f".{before + 1}" if before else ""  # no location has a dot in its name
     fulfillment_id = f"{state.order_id}-{location}{suffix}"
-    return FulfillmentRequested(
+    return FulfillmentRequested.of_known(
         order_id=state.order_id,
         fulfillment_id=fulfillment_id,
         location=location,
@@ -192,7 +193,7 @@ def _parcel_shipped(command: NoteParcelShipped, state: OrderState) -> list[Event
     if command.fulfillment_id not in state.sendings or state.is_shipped(command.fulfillment_id):
         return []
     postings = {sku: {command.location: quantity} for sku, quantity in command.lines.items()}
-    shipped = OrderLinesShipped(order_id=state.order_id, fulfillment_id=command.fulfillment_id, lines=postings)
+    shipped = OrderLinesShipped.of_known(order_id=state.order_id, fulfillment_id=command.fulfillment_id, lines=postings)
     after = evolve(state, shipped)
     if state.cancelling is not None:
         # The parcel was faster than the cancellation: all of the order is sent, stopped parts included.

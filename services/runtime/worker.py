@@ -61,13 +61,16 @@ class Worker:
     def step(self) -> int:
         """Handle one batch; the number of events it took from the feed (0: nothing new)."""
         page = self._feed.read(self.position, self._batch_size)
-        if page.events:
-            self._handle(page.events, page.reached)
+        events = page.events
+        if events and events[0].position <= self.position:
+            events = [recorded for recorded in events if recorded.position > self.position]  # delivered again
+        if events:
+            self._handle(events, page.reached)
         elif page.reached - self._tracked >= self.IDLE_POSITIONS_PER_COMMIT:
             self._handle([], page.reached)
         else:
-            self.position = page.reached
-        return len(page.events)
+            self.position = max(self.position, page.reached)
+        return len(events)
 
     def _handle(self, events: Sequence[Recorded], reached: int) -> None:
         try:

@@ -45,7 +45,7 @@ from services.shipping.state import FulfillmentState, Stage, evolve
 def decide(command: ShippingCommand, state: FulfillmentState) -> list[Event]:
     match command:
         case OpenFulfillment():
-            return [FulfillmentOpened(**command._asdict())] if state.stage is Stage.NONE else []
+            return [FulfillmentOpened.of_known(**command._asdict())] if state.stage is Stage.NONE else []
         case PickItems():
             return [ItemsPicked(**_ids(state))] if state.stage is Stage.OPEN else []
         case PackParcel():
@@ -118,7 +118,9 @@ def _ship(state: FulfillmentState) -> list[Event]:
     if state.stage is not Stage.PACKED or not state.tracking_number:
         return []
     return [
-        ParcelShipped(**_ids(state), location=state.location, tracking_number=state.tracking_number, lines=state.lines)
+        ParcelShipped.of_known(
+            **_ids(state), location=state.location, tracking_number=state.tracking_number, lines=state.lines
+        )
     ]
 
 

@@ -8,6 +8,7 @@ from events.base import Event
 from services.audit.laws.order import ORDER_LAWS
 from services.audit.laws.parking import PARKING_BARE_LAWS
 from services.audit.laws.payment import PAYMENT_LAWS
+from services.audit.laws.requests import REQUEST_LAWS
 from services.audit.laws.shipping import SHIPPING_LAWS
 from services.audit.laws.stock import STOCK_BARE_LAWS, STOCK_LAWS
 from services.audit.laws.table import BareLaws, Check
@@ -21,7 +22,7 @@ class CaseLaw(NamedTuple):
 
 
 CASE_LAWS: dict[type[Event], CaseLaw] = {
-    **{kind: CaseLaw(check, "order-") for kind, check in ORDER_LAWS.items()},
+    **{kind: CaseLaw(check, "order-") for kind, check in {**ORDER_LAWS, **REQUEST_LAWS}.items()},
     **{kind: CaseLaw(check, "payment-") for kind, check in PAYMENT_LAWS.items()},
     **{kind: CaseLaw(check, "") for kind, check in {**STOCK_LAWS, **SHIPPING_LAWS}.items()},
 }
