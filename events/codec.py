@@ -111,8 +111,8 @@ def decode(position: int, stream: str, version: int, topic: str, state: bytes) -
         raise UnknownEventType(position, stream, topic, hint) from None
     except ValidationError as error:
         raise MalformedEvent(position, stream, topic, _problems(error)) from None
-    except ValueError:
-        raise MalformedEvent(position, stream, topic, "the state is not JSON") from None
+    except ValueError as error:
+        raise MalformedEvent(position, stream, topic, str(error)) from None
     event = body["data"]
     return Recorded(
         position,

@@ -64,7 +64,8 @@ class ProjectorProcess:
         return 0
 
     def _tell(self) -> None:
-        assert self._process is not None and self._process.stdin is not None
+        assert self._process is not None
+        assert self._process.stdin is not None
         try:
             self._process.stdin.write(b"\n")
             self._process.stdin.flush()
@@ -94,10 +95,9 @@ def _start(home: Path) -> subprocess.Popen[bytes]:
 
 def main(home: Path) -> None:
     """Show the log until the pipe ends."""
-    from services.wiring import collect_garbage_less_often, open_log_and_views
+    from services.wiring import open_log_and_views
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    collect_garbage_less_often()
     with open_log_and_views(home) as (store, views):
         runner = ProjectionRunner(store, views, PROJECTIONS, limit=SHOWN_AT_ONCE)
         while _wait():

@@ -13,6 +13,7 @@ import orjson
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from events.money import minor_exponent
 
@@ -77,13 +78,13 @@ def event_progress(doing: str, total: int) -> Iterator[Callable[[int, int], None
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 
-def _pairs(title: str, rows: Mapping[str, Any]) -> Table:
-    table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2))
+def _pairs(title: str, rows: Mapping[str, Any]) -> RenderableType:
+    table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(justify="right")
     for name, value in rows.items():
         table.add_row(name.replace("_", " "), _plain(value))
-    return table
+    return Group(Text(title, style="bold"), table)
 
 
 def _plain(value: Any) -> str:
@@ -94,13 +95,13 @@ def _plain(value: Any) -> str:
     return f"{value:,.1f}" if isinstance(value, float) else str(value)
 
 
-def _columns(title: str, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2))
+def _columns(title: str, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> RenderableType:
+    table = Table(box=None, padding=(0, 2))
     for index, name in enumerate(names):
         table.add_column(name, justify="right" if rows and isinstance(rows[0][index], int) else "left")
     for row in rows:
         table.add_row(*[_plain(value) for value in row])
-    return table
+    return Group(Text(title, style="bold"), table)
 
 
 def money(minor_by_currency: Mapping[str, int]) -> str:
@@ -142,7 +143,7 @@ def demo_tables(summary: Mapping[str, Any], status: Mapping[str, Any], home: Pat
         f"  .venv/bin/waybill verify{flag}\n"
         f"  .venv/bin/waybill up{flag}        the page and the API\n"
     )
-    return Group(_pairs("\nThe day, order by order, through all four workers", facts), further)
+    return Group(_pairs("\nThe day, order by order, through all four workers", facts), Text(further, no_wrap=True, overflow="ignore"))
 
 
 def status_tables(found: Mapping[str, Any]) -> RenderableType:
@@ -188,7 +189,7 @@ def stock_tables(found: Mapping[str, Any]) -> RenderableType:
     return Group(_pairs("Stock", facts), stock, _timeline(found["timeline"], "movement", "reference", "units"))
 
 
-def _timeline(entries: Sequence[Mapping[str, Any]], *names: str) -> Table:
+def _timeline(entries: Sequence[Mapping[str, Any]], *names: str) -> RenderableType:
     rows = [
         [entry["position"], _seconds(entry["occurred_at"]), *[_facts(entry.get(name, "")) for name in names]]
         for entry in entries

@@ -27,7 +27,7 @@ from services.gateway.group_commit import GroupCommit
 from services.gateway.http import Counters, commands_router
 from services.gateway.orders_api import OrderCommands
 from services.gateway.sandbox_api import SandboxBuyer
-from services.gateway.sender import ACTOR
+from services.gateway.sender import ACTOR, Senders
 from services.gateway.warehouse_api import Paper, Step, WarehouseCommands
 from services.order.commands import CancelOrder, CorrectOrder, HoldOrder, ReleaseHold
 from services.order.decider import DECIDER as ORDER
@@ -105,7 +105,7 @@ def _counters(house: House, intake: GroupCommit) -> Counters:
         warehouse=Clerk(Desk(house.store, SHIPPING), ring=house.bell.set),
         warehouse_commands=_warehouse_commands(house),
         buyer=_buyer(house),
-        now=utc_now,
+        senders=Senders(utc_now),
         ring=house.bell.set,
     )
 

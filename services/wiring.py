@@ -130,6 +130,7 @@ def _services(context: Context, provider: SandboxProvider, carrier: SandboxCarri
 def open_store_of(home: Path, settings: Settings | None = None) -> Iterator[EventStore]:
     """The event store of a home, to read: works while another process writes. StoreUnavailable if there is none."""
     settings = settings or Settings()
+    collect_garbage_less_often()
     if settings.store_url is None and not database(home).exists():
         raise StoreUnavailable(
             f"there is no event store in {home}: import or place orders first, or name another --home"

@@ -147,9 +147,9 @@ class Shop:
 
 
 @contextmanager
-def open_shop(url: str = "memory:", **wanted: Any) -> Iterator[Shop]:
+def open_shop(url: str = "memory:", *, store: EventStore | None = None, **wanted: Any) -> Iterator[Shop]:
     loop = CallLoop()
-    store = open_store(url)
+    store = store or open_store(url)
     try:
         yield Shop(store, loop, **wanted)
     finally:

@@ -21,7 +21,7 @@ from services.gateway.clerk import Clerk
 from services.gateway.group_commit import GroupCommit
 from services.gateway.orders_api import OrderCommands, orders_router
 from services.gateway.sandbox_api import SandboxBuyer, sandbox_router
-from services.gateway.sender import Now
+from services.gateway.sender import Senders
 from services.gateway.stock_api import stock_router
 from services.gateway.warehouse_api import WarehouseCommands, warehouse_router
 
@@ -39,14 +39,14 @@ class Counters(NamedTuple):
     warehouse: Clerk
     warehouse_commands: WarehouseCommands
     buyer: SandboxBuyer
-    now: Now
+    senders: Senders
     ring: Callable[[], object]
 
 
 def commands_router(counters: Counters) -> APIRouter:
     router = APIRouter()
-    router.include_router(orders_router(counters.intake, counters.orders, counters.order_commands, counters.now))
-    router.include_router(stock_router(counters.intake, counters.store, counters.now, counters.ring))
-    router.include_router(warehouse_router(counters.warehouse, counters.warehouse_commands, counters.now))
+    router.include_router(orders_router(counters.intake, counters.orders, counters.order_commands, counters.senders))
+    router.include_router(stock_router(counters.intake, counters.store, counters.senders, counters.ring))
+    router.include_router(warehouse_router(counters.warehouse, counters.warehouse_commands, counters.senders))
     router.include_router(sandbox_router(counters.buyer))
     return router

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from events.shipping import fulfillment_stream
 from services.gateway.answers import Done, documented, not_found, refused
 from services.gateway.clerk import Clerk
 from services.gateway.orders_api import done
-from services.gateway.sender import Now, RequestId, sent
+from services.gateway.sender import HEADERS, Senders
 
 _FULFILLMENT_ID = re.compile(r"[0-9a-f-]{36}-[A-Za-z0-9_-]{1,43}")
 
@@ -46,16 +46,16 @@ class WarehouseCommands(NamedTuple):
     """False: the sandbox warehouse picks, packs and ships by itself."""
 
 
-def warehouse_router(clerk: Clerk, commands: WarehouseCommands, now: Now) -> APIRouter:
+def warehouse_router(clerk: Clerk, commands: WarehouseCommands, senders: Senders) -> APIRouter:
     router = APIRouter(tags=["warehouse"])
 
-    @router.post("/fulfillments/{fulfillment_id}/{step}", responses=documented(404, 409, 503))
-    def do_a_step(fulfillment_id: str, step: Step, request_id: RequestId) -> Done:
+    @router.post("/fulfillments/{fulfillment_id}/{step}", responses=documented(404, 409, 503), openapi_extra=HEADERS)
+    def do_a_step(fulfillment_id: str, step: Step, request: Request) -> Done:
         """Pick, pack (which asks for the label), ship. `label` asks the carrier again after it refused."""
         _check(fulfillment_id)
         if not commands.by_hand and step is not Step.LABEL:
             raise refused("The sandbox warehouse does this by itself. Set WAYBILL_WAREHOUSE=manual to do it by hand.")
-        cause = sent(request_id, fulfillment_id[:36], now)
+        cause = senders.cause(request, fulfillment_id[:36])
         executed = clerk.execute(fulfillment_stream(fulfillment_id), lambda: commands.command(step), cause)
         if executed is None:
             raise _no_fulfillment()

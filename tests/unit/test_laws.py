@@ -6,22 +6,30 @@ says which law that breaks, and which event must be named.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from events.base import Event
-from events.codec import Unreadable
+from events.codec import EVENT_TYPES, Unreadable
 from events.inventory import StockShipped
-from events.order import OrderCancelled
-from events.payment import PaymentDeclined, PaymentRefunded, RefundInitiated
+from events.order import OrderCancelled, OrderCorrectionRefused, OrderIntakeConflicted, PaymentVoidRequested
+from events.payment import CaptureFailed, PaymentDeclined, PaymentRefunded, RefundInitiated, payment_stream
 from events.runtime import EventParked, ParkedEventReplayed, parking_stream
 from events.shipping import ParcelShipped
 from services.audit.law import Law
+from services.audit.laws import BARE_LAWS, CASE_LAWS
 from services.audit.verify import verify
+from tests.architecture import imports_of
 from tests.examples import BELL, HOLDER, HOUR, LONDON
 from tests.tampered_log import Day, TamperedLog, recorded_day
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+Plant = Callable[[TamperedLog], None]
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +67,96 @@ def test_forgets_what_is_settled(day: Day) -> None:
     assert verdict.counters["orders_remembered"] == verdict.counters["orders_open"] == len(waiting_for_a_person)
 
 
+# --- what never happens on such a day, and may ----------------------------------------------------------------------
+
+
+def _after(log: TamperedLog, order: str, kind: str, *events: Event) -> None:
+    """Put events behind one of the order's, in the order given."""
+    log.insert(log.find(order, kind), *events)
+
+
+def _authorized_after_all(log: TamperedLog) -> None:
+    """A provider says no first and yes later: the late fact is recorded."""
+    order_id = log.orders["plain"]
+    _after(log, "plain", "payment.initiated", PaymentDeclined(order_id=order_id, reason="no"))
+
+
+def _captured_after_all(log: TamperedLog) -> None:
+    """A capture that was reported as failed had been made."""
+    order_id = log.orders["plain"]
+    _after(log, "plain", "payment.capture_initiated", CaptureFailed(order_id=order_id, reason="no"))
+
+
+def _refunded(log: TamperedLog) -> None:
+    order_id = log.orders["plain"]
+    _after(log, "plain", "order.completed", PaymentVoidRequested(order_id=order_id))
+    place = log.find("plain", "order.payment_void_requested")
+    _after(log, "plain", "order.payment_void_requested", *_refund(order_id, 25_58))
+    for behind in (place + 1, place + 2):
+        log.rewrite(behind, stream=payment_stream(order_id))
+    log.renumber(log.events)
+
+
+def _sent_again_with_other_content(log: TamperedLog) -> None:
+    facts = {"received_digest": "aa", "accepted_digest": "bb"}
+    conflict = OrderIntakeConflicted.model_validate({"order_id": log.orders["plain"], **facts})
+    _after(log, "plain", "order.completed", conflict)
+
+
+def _corrected_too_late(log: TamperedLog) -> None:
+    refused = OrderCorrectionRefused(order_id=log.orders["plain"], reason="closed")
+    _after(log, "plain", "order.completed", refused)
+
+
+def _parked_and_replayed(log: TamperedLog) -> None:
+    parked = EventParked(consumer="order", position=1, stream="report-x", event_type="x", reason="broken")
+    again = ParkedEventReplayed(consumer="order", position=1, stream="report-x")
+    _after(log, "plain", "order.completed", parked, again)
+    behind = log.find("plain", "order.completed") + 1
+    for place in (behind, behind + 1):
+        log.rewrite(place, stream=parking_stream("order"))
+    log.renumber(log.events)
+
+
+@pytest.mark.parametrize("page_events", [1, 2_000])
+@pytest.mark.parametrize(
+    "happen",
+    [
+        _authorized_after_all,
+        _captured_after_all,
+        _refunded,
+        _sent_again_with_other_content,
+        _corrected_too_late,
+        _parked_and_replayed,
+    ],
+)
+def test_what_may_happen_breaks_no_law(day: Day, happen: Plant, page_events: int) -> None:
+    log = TamperedLog(day)
+    happen(log)
+    assert len(log.events) > len(day.log)
+    assert verify(log, page_events=page_events).violations == []
+
+
+def test_every_event_of_the_language_has_its_law() -> None:
+    assert CASE_LAWS.keys() | BARE_LAWS.keys() == set(EVENT_TYPES.values())
+    assert not CASE_LAWS.keys() & BARE_LAWS.keys()
+
+
+def test_the_auditor_shares_no_code_with_those_it_audits() -> None:
+    """It knows the language, and itself."""
+    sources = sorted((ROOT / "services" / "audit").rglob("*.py"))
+    assert len(sources) > 10
+    ours = [
+        one.module
+        for source in sources
+        for one in imports_of(ast.parse(source.read_text(encoding="utf-8")))
+        if one.top in ("events", "services", "projections", "tests")
+    ]
+    assert not [module for module in ours if not module.startswith(("events.", "services.audit."))]
+
+
 # --- planted violations --------------------------------------------------------------------------------------------
 
-Plant = Callable[[TamperedLog], None]
 Where = tuple[str | None, str, int]
 
 

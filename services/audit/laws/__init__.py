@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from events.base import Event
+from services.audit.laws.balances import BALANCE_LAWS
 from services.audit.laws.order import ORDER_LAWS
 from services.audit.laws.parking import PARKING_BARE_LAWS
 from services.audit.laws.payment import PAYMENT_LAWS
 from services.audit.laws.requests import REQUEST_LAWS
 from services.audit.laws.shipping import SHIPPING_LAWS
-from services.audit.laws.stock import STOCK_BARE_LAWS, STOCK_LAWS
+from services.audit.laws.stock import STOCK_LAWS
 from services.audit.laws.table import BareLaws, Check
 
 
@@ -28,5 +29,5 @@ CASE_LAWS: dict[type[Event], CaseLaw] = {
 }
 """Events that concern one order."""
 
-BARE_LAWS: BareLaws = {**STOCK_BARE_LAWS, **PARKING_BARE_LAWS}
+BARE_LAWS: BareLaws = {**BALANCE_LAWS, **PARKING_BARE_LAWS}
 """All others."""
