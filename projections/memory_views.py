@@ -81,6 +81,11 @@ class MemoryViews:
             self._hold = _Lease()
             self._builder = _Lease()
 
+    def contents(self) -> dict[str, object]:
+        """Everything in the live generation, by the names of its keys."""
+        with self._lock:
+            return self._generations[self._live].keys()
+
     def standing(self) -> Standing:
         with self._lock:
             return Standing(self._live, dict(self._generations[self._live].checkpoints))

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 from events.store import EventStore, StoreUnavailable
 from projections.catalogue import PROJECTIONS
@@ -36,7 +37,7 @@ _STOP_TIMEOUT_S = 5.0
 
 
 class ProjectorProcess:
-    """The engine's side: a consumer that passes the news on."""
+    """The engine's side: a consumer that passes the news on, and asks what became of them."""
 
     name = "projections"
 
@@ -46,51 +47,77 @@ class ProjectorProcess:
         self._progress = Progress(views)
         self._process: subprocess.Popen[bytes] | None = None
         self._told = -1
-
-    @property
-    def busy(self) -> int:
-        """Positions that are not shown yet."""
-        head = self._store.last_position()
-        return max(self._progress.lag(PROJECTIONS, head).values(), default=0)
+        self._shown = -1
+        self._ended = ""
+        self.busy = 0
+        """Positions that were not shown yet at the latest step."""
 
     def step(self) -> int:
-        """Say that there is news. Raises ViewsUnavailable if the process is gone; the next step starts another."""
-        if self._process is None:
-            self._process = _start(self._home)
+        """Say that there is news. Raises ViewsUnavailable while Redis is away, or a projector that ended was started
+        anew and has shown nothing yet: one that ends again and again is no success.
+        """
+        self._look_after()
         head = self._store.last_position()
         if head != self._told:
-            self._tell()
-            self._told = head
+            self._tell(head)
+        self.busy = max(self._progress.lag(PROJECTIONS, head).values(), default=0)
+        if not self.busy or head - self.busy != self._shown:
+            self._ended = ""
+        self._shown = head - self.busy
+        if self._ended:
+            raise ViewsUnavailable(self._ended)
         return 0
 
-    def _tell(self) -> None:
+    def _look_after(self) -> None:
+        """Start it, if it does not run."""
+        code = self._process.poll() if self._process is not None else None
+        if code is not None:
+            self._ended = f"the projector ended with exit code {code} and was started anew"
+            self.close()
+        if self._process is None:
+            self._process, self._told = _start(self._home), -1
+
+    def _tell(self, head: int) -> None:
         assert self._process is not None
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.write(b"\n")
-            self._process.stdin.flush()
+            _pipe(self._process).write(b"\n")
         except BrokenPipeError:
-            code = self._process.wait()
-            self._process, self._told = None, -1
-            raise ViewsUnavailable(f"the projector ended with exit code {code}; another one is started") from None
+            return  # it has just ended: the next step finds out
+        self._told = head
 
     def close(self) -> None:
         """End it, after the step that is under way."""
-        if self._process is None or self._process.stdin is None:
+        process, self._process = self._process, None
+        if process is None:
             return
+        _pipe(process).close()
         try:
-            self._process.stdin.close()
-            self._process.wait(_STOP_TIMEOUT_S)
-        except (BrokenPipeError, subprocess.TimeoutExpired):
-            self._process.kill()
-            self._process.wait()
-        self._process = None
+            process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _start(home: Path) -> subprocess.Popen[bytes]:
-    # A session of its own: Ctrl-C is for the process that was asked, which then ends this one by itself.
-    command = [sys.executable, "-m", "services.projector", str(home)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
+    # -P and the path: a folder of the user's that is called `services` too must not be taken for ours.
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "services.projector", str(home)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        bufsize=0,
+        env={**os.environ, "PYTHONPATH": path},
+        # A session of its own: Ctrl-C is for the process that was asked, which then ends this one by itself.
+        start_new_session=True,
+    )
+    # A pipe that is full of news need not be told more; the workers do not wait for it.
+    os.set_blocking(_pipe(process).fileno(), False)
+    return process
+
+
+def _pipe(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    assert process.stdin is not None
+    return process.stdin
 
 
 def main(home: Path) -> None:
@@ -100,22 +127,24 @@ def main(home: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with open_log_and_views(home) as (store, views):
         runner = ProjectionRunner(store, views, PROJECTIONS, limit=SHOWN_AT_ONCE)
-        while _wait():
-            _show_all(runner)
+        wait_s = 0.0
+        while _is_wanted(wait_s):
+            wait_s = _step(runner)
 
 
-def _show_all(runner: ProjectionRunner) -> None:
+def _step(runner: ProjectionRunner) -> float:
+    """One step; how long to wait for news before the next."""
     try:
-        while runner.step():
-            pass
+        return 0.0 if runner.step() else _LOOK_EVERY_S
     except (ViewsUnavailable, StoreUnavailable) as error:
-        log.warning("the projections are put off: %s", error)
+        log.info("put off: %s", error)  # the engine's process notices the same, and says so
         time.sleep(_PAUSE_S)
+        return 0.0
 
 
-def _wait() -> bool:
-    """Until there is news, or it is time to look; False once the pipe has ended."""
-    readable, _, _ = select.select([0], [], [], _LOOK_EVERY_S)
+def _is_wanted(wait_s: float) -> bool:
+    """After so long, or as soon as there is news; False once the pipe has ended."""
+    readable, _, _ = select.select([0], [], [], wait_s)
     return not readable or bool(os.read(0, 65_536))
 
 

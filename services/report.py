@@ -21,9 +21,11 @@ _console = Console(highlight=False)
 _errors = Console(stderr=True, highlight=False)
 
 
-def show(shown: RenderableType, as_json: bool, found: Any) -> None:
-    """The table, and with `as_json` the object as the last line."""
+def show(shown: RenderableType, as_json: bool, found: Any, *, footer: str = "") -> None:
+    """The table, a footer with lines as they are, and with `as_json` the object as the last line."""
     _console.print(shown, markup=False) if isinstance(shown, str) else _console.print(shown)
+    if footer:
+        line(footer)
     if as_json:
         line(orjson.dumps(found, default=str, option=orjson.OPT_NON_STR_KEYS).decode())
 
@@ -122,7 +124,7 @@ def import_table(summary: Mapping[str, Any]) -> RenderableType:
     return Group(*tables)
 
 
-def demo_tables(summary: Mapping[str, Any], status: Mapping[str, Any], home: Path) -> RenderableType:
+def demo_table(summary: Mapping[str, Any], status: Mapping[str, Any]) -> RenderableType:
     facts = {
         "orders": status["orders"],
         **{f"  {name}": count for name, count in status["by_status"].items()},
@@ -134,8 +136,12 @@ def demo_tables(summary: Mapping[str, Any], status: Mapping[str, Any], home: Pat
         "orders/s": summary["orders_per_s"],
         "lines rejected": sum(summary["rejected"].values()),
     }
+    return _pairs("\nThe day, order by order, through all four workers", facts)
+
+
+def demo_footer(home: Path) -> str:
     flag = "" if home == Path(".waybill") else f" --home {home}"
-    further = (
+    return (
         "\nLook further:\n"
         f"  .venv/bin/waybill order show --channel online-retail --number 536365{flag}\n"
         f"  .venv/bin/waybill stock show 85123A{flag}\n"
@@ -143,7 +149,6 @@ def demo_tables(summary: Mapping[str, Any], status: Mapping[str, Any], home: Pat
         f"  .venv/bin/waybill verify{flag}\n"
         f"  .venv/bin/waybill up{flag}        the page and the API\n"
     )
-    return Group(_pairs("\nThe day, order by order, through all four workers", facts), Text(further, no_wrap=True, overflow="ignore"))
 
 
 def status_tables(found: Mapping[str, Any]) -> RenderableType:

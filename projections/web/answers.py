@@ -72,6 +72,7 @@ class Order(Answer):
     country: str
     total: Amount
     total_minor: int
+    exponent: Annotated[int | None, Field(description="How many decimals the currency's minor unit has.")]
     status: str
     holds: list[str]
     problems: list[Problem]

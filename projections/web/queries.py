@@ -9,6 +9,7 @@ import orjson
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from events.money import minor_exponent
 from projections.order_status import ORDER_STATUS, OrderReads
 from projections.reader import MAX_PAGE_ROWS, Page
 from projections.stock_levels import STOCK_LEVELS, StockReads
@@ -121,7 +122,9 @@ def _order(reads: OrderReads, order_id: str) -> dict[str, Any] | None:
     row = reads.get(order_id)
     if row is None or row["placed_at"] is None:
         return None
-    return {**_shown(row), "total": amount(row["total_minor"], row["currency"]), **reads.lines(order_id)}
+    currency = row["currency"]
+    money = {"total": amount(row["total_minor"], currency), "exponent": minor_exponent(currency)}
+    return {**_shown(row), **money, **reads.lines(order_id)}
 
 
 def _add_stock(router: APIRouter, queries: Queries) -> None:

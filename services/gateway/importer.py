@@ -24,7 +24,7 @@ from services.gateway.online_retail import NAME
 from services.gateway.rejects import Reason, Refusal, RejectsFile, refuse
 
 # One transaction's worth: a group commit has paid for itself at 100 orders, and 256 of 25 lines are about 1 MB.
-BATCH_INTAKES = 256
+BATCH_INTAKES = 512
 # Lines that are read before what they came to is appended: bounds what is held in memory beside open invoices.
 STEP_LINES = 4_096
 

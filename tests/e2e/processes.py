@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,13 +71,13 @@ NO_ENVIRONMENT: Environment = {}
 
 def start(
     *arguments: object, home: Path | None = None, cwd: Path = ROOT, env: Environment = NO_ENVIRONMENT,
-    program: Sequence[object] = (WAYBILL,), preexec: Callable[[], object] | None = None,
+    program: Sequence[object] = (WAYBILL,),
 ) -> subprocess.Popen[str]:  # fmt: skip
     """Start `waybill ARGUMENTS`. Whoever starts it waits for it, or kills it."""
     command = [str(part) for part in (*program, *arguments, *(("--home", home) if home else ()))]
     return subprocess.Popen(
         command, cwd=cwd, env={**os.environ, **env}, text=True, errors="replace",
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=preexec,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from events.codec import (
     decode_or_mark,
     encode,
 )
-from events.order import OrderCorrected, OrderHeld, OrderPlaced
+from events.order import Hold, OrderCorrected, OrderHeld, OrderPlaced
 from tests.examples import NOON, ORDER, PLACED
 from tests.strategies import INSTANTS, events
 
@@ -83,7 +83,8 @@ def test_every_type_is_spelled_by_its_writer_and_its_version() -> None:
         name, _, version = rest.rpartition(".v")
         assert writer in writers
         assert event_class.__module__ == f"events.{writer}"
-        assert name.replace("_", "") and int(version) >= 1
+        assert name.replace("_", "")
+        assert int(version) >= 1
 
 
 # --- refused ---------------------------------------------------------------------------------------------------------
@@ -142,7 +143,7 @@ def test_the_message_names_the_field_and_never_its_value() -> None:
 
 
 def test_a_state_with_a_thousand_faults_is_refused_in_a_few_words() -> None:
-    state = state_of(OrderHeld(order_id=ORDER, hold="manual"))
+    state = state_of(OrderHeld(order_id=ORDER, hold=Hold.MANUAL))
     state["data"]["problems"] = [{"wrong": number} for number in range(1_000)]
     with pytest.raises(MalformedEvent) as caught:
         read(OrderHeld.type, state)
