@@ -54,7 +54,7 @@ class RedisViews:
     def __init__(self, server: RedisServer, *, namespace: str = "waybill") -> None:
         self._server = server
         self._namespace = namespace
-        self._mutex = threading.Lock()
+        self._mutex = threading.RLock()
         self._client: redis.Redis | None = None
 
     def standing(self) -> Standing:
@@ -195,9 +195,13 @@ class RedisViews:
         with self._mutex:
             if self._client is None:
                 try:
-                    self._client = _connect(self._server.url())
+                    client: Any = _connect(self._server.url())
                 except (RedisServerError, ValueError) as error:
                     raise ViewsUnavailable(f"there is no Redis: {error}") from error
+                with self._in_words(client):
+                    # Told beforehand, so that a commit is made even if nobody waits for it to be refused.
+                    client.execute_command("SCRIPT LOAD", _COMMIT.text)
+                self._client = client
             return self._client
 
     def _forget(self, client: redis.Redis) -> None:
@@ -226,6 +230,12 @@ class _Sent:
             finally:
                 self._client.connection_pool.release(connection)
         _refuse(answer)
+
+    def __del__(self) -> None:
+        """Nobody waited. The answer may still come, so nobody else can have the connection as it is."""
+        if self._connection is not None:
+            self._connection.disconnect()
+            self._client.connection_pool.release(self._connection)
 
     def _answer(self, connection: Any) -> Any:
         try:

@@ -41,14 +41,16 @@ def serve(house: House, host: str, port: int, *, say: Callable[[str], object] = 
 class Server:
     """Listens from the beginning, so that a port in use is known at once; serves while `run` runs."""
 
-    def __init__(self, house: House, host: str, port: int) -> None:
+    def __init__(
+        self, house: House, host: str, port: int, *, protocol: type[BoundedProtocol] = BoundedProtocol
+    ) -> None:
         """Port 0: any free one. Raises ServerRefused."""
         self._socket = _listen(host, port)
         self._engine = _EngineThread(house.engine, house.bell, on_death=self.stop)
         application = build(house, self._engine.is_running)
         config = uvicorn.Config(
             application.asgi,
-            http=BoundedProtocol,
+            http=protocol,
             ws="none",
             # Paths carry customers' numbers: nobody's access is written down, and logging is the caller's to set up.
             access_log=False,

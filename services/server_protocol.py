@@ -7,15 +7,15 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-# From the connection, or from the first byte of the next request, to the end of its head.
-HEAD_TIMEOUT_S = 10.0
-MAX_HEAD_BYTES = 64_000
-# How long an answer may wait for a client that reads nothing of it.
-WRITE_TIMEOUT_S = 30.0
-
 
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. Who is too slow or sends too much is cut off."""
+
+    # From the connection, or from the first byte of the next request, to the end of its head.
+    HEAD_TIMEOUT_S = 10.0
+    MAX_HEAD_BYTES = 64_000
+    # How long an answer may wait for a client that reads nothing of it.
+    WRITE_TIMEOUT_S = 30.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -37,8 +37,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._in_head:
             self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-                self.send_400_response(f"The head of a request may have {MAX_HEAD_BYTES:,} bytes.")
+            if self._head_bytes > self.MAX_HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response(f"The head of a request may have {self.MAX_HEAD_BYTES:,} bytes.")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -50,7 +50,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._stuck = self.loop.call_later(WRITE_TIMEOUT_S, self.transport.abort)
+        self._stuck = self.loop.call_later(self.WRITE_TIMEOUT_S, self.transport.abort)
 
     def resume_writing(self) -> None:
         self._unstick()
@@ -60,7 +60,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._end_head()
         self._in_head = True
         self._head_bytes = 0
-        self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.close)
+        self._timer = self.loop.call_later(self.HEAD_TIMEOUT_S, self.transport.close)
 
     def _end_head(self) -> None:
         self._in_head = False

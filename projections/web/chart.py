@@ -10,7 +10,7 @@ from events.money import minor_exponent
 # The chart's columns: the narrowest of these widths that shows the newest orders in at most so many columns.
 MAX_COLUMNS = 60
 _WIDTHS = [
-    timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1), timedelta(hours=6),
+    timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1), timedelta(hours=6),
     timedelta(days=1), timedelta(days=7), timedelta(days=30),
 ]  # fmt: skip
 # Orders of today beside an imported history: what lies further apart is not on one chart.

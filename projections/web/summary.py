@@ -12,7 +12,7 @@ from projections.stock_levels import StockReads
 from projections.web.chart import chart
 from projections.web.sources import ConsumerStatus, Sources
 
-NEWEST_ORDERS = 12
+NEWEST_ORDERS = 18
 LOW_STOCK_ROWS = 12
 
 
@@ -45,9 +45,14 @@ class SummaryReader:
             "parked": sum(consumer["parked"] for consumer in consumers),
             "consumers": consumers,
             "newest": [brief(row) for row in recent[:NEWEST_ORDERS]],
-            "low": [_low(row) for row in self._stock.low(LOW_STOCK_ROWS).rows],
+            "low": self._lowest(),
             "chart": chart(recent),
         }
+
+    def _lowest(self) -> list[dict[str, Any]]:
+        """Those that run out first, of at most a page."""
+        low = [_low(row) for row in self._stock.low(MAX_PAGE_ROWS).rows]
+        return sorted(low, key=lambda one: (one["available"], -one["backordered"]))[:LOW_STOCK_ROWS]
 
     def consumers(self) -> list[dict[str, Any]]:
         """Workers and projections, as far as each of them is."""

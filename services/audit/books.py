@@ -148,17 +148,18 @@ class Case(Struct):
         return [order_stream(self.order_id), payment_stream(self.order_id), *map(fulfillment_stream, self.parts)]
 
 
-class Bin(Struct):
-    """Units of one SKU at one location."""
-
-    on_hand: int = 0
-    allocated: int = 0
-    reserved: int = 0
-    incoming: int = 0
-
-
 class Books:
-    """Everything the auditor remembers, and the violations it found. `at` is the event that is being checked."""
+    """Everything the auditor remembers, and the violations it found.
+
+    at            the event that is being checked
+    versions      stream -> its latest version, for streams that are open
+    free          SKU -> location -> units on hand that are neither allocated nor reserved
+    incoming      SKU -> location -> units that are announced
+    reservations  reservation id -> what it holds
+    reports       event id -> a report about stock that the ledger has not booked
+    parked        (consumer, position) of what waits for a person; `dropped`: of what shall not be handled
+    closing       orders that may be settled when the page is done
+    """
 
     # The first ones tell what is wrong; the rest usually follows from them.
     MAX_VIOLATIONS = 100
@@ -168,7 +169,8 @@ class Books:
     def __init__(self) -> None:
         self.cases: dict[str, Case] = {}
         self.versions: dict[str, int] = {}
-        self.bins: dict[str, dict[str, Bin]] = {}
+        self.free: dict[str, dict[str, int]] = {}
+        self.incoming: dict[str, dict[str, int]] = {}
         self.reservations: dict[str, Postings] = {}
         self.reports: dict[str, Recorded] = {}
         self.parked: set[tuple[str, int]] = set()

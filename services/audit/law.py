@@ -40,8 +40,8 @@ class Law(StrEnum):
 
     # stock
     REPORTS_BOOKED = "what was reported about stock is booked once, as it was reported"
-    NOTHING_NEGATIVE = "no stock quantity is ever negative"
-    ALLOCATED_IS_THERE = "allocated and reserved are never more than on hand"
+    ALLOCATED_IS_THERE = "allocated and reserved are never more than on hand; available never falls below zero"
+    INCOMING_WAS_ANNOUNCED = "what came in as expected had been announced"
     ALLOCATED_ONCE = "an order's goods are allocated once at a time"
     ALLOCATED_AS_ORDERED = "allocated is what was ordered, per SKU"
     BALANCES_TOLD = "balances that the ledger tells are its own"

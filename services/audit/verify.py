@@ -130,31 +130,25 @@ class Auditor:
             yield reached, end
 
     def check(self, page: list[Recorded]) -> None:
-        """Check events, in the order of the log."""
+        """Check events, in the order of the log. The hot loop: about 3 us for an event of few lines."""
+        books, cases, check_log = self.books, self.books.cases, self._check_log
         for recorded in page:
-            self._check(recorded)
-        self.books.forget_settled()
+            books.at = recorded
+            event: Any = recorded.event
+            found = CASE_LAWS.get(type(event))
+            if found is None:
+                check_log(recorded)
+                BARE_LAWS.get(type(event), _no_law)(event, books)
+                continue
+            check, prefix = found
+            order_id = event.order_id
+            case = cases.get(order_id) or self._case(recorded, order_id)
+            check_log(recorded)
+            if prefix and recorded.stream != prefix + order_id:
+                books.tell(Law.OWN_STREAM, f"It is about the order {order_id}.")
+            check(case, event, books)
+        books.forget_settled()
         self.events.update([type(recorded.event) for recorded in page])
-
-    def _check(self, recorded: Recorded) -> None:
-        books = self.books
-        books.at = recorded
-        event: Any = recorded.event
-        kind = type(event)
-        found = CASE_LAWS.get(kind)
-        if found is None:
-            self._check_log(recorded)
-            bare = BARE_LAWS.get(kind)
-            if bare is not None:
-                bare(event, books)
-            return
-        check, prefix = found
-        order_id = event.order_id
-        case = books.cases.get(order_id) or self._case(recorded, order_id)
-        self._check_log(recorded)
-        if prefix and recorded.stream != prefix + order_id:
-            books.tell(Law.OWN_STREAM, f"It is about the order {order_id}.")
-        check(case, event, books)
 
     # --- cases that are not in the books -----------------------------------------------------------------------------
 
@@ -195,6 +189,10 @@ class Auditor:
         except CodecError:
             # It was told in its own place that it cannot be read. What follows from the hole will be told as well.
             return []
+
+
+def _no_law(event: Event, books: Books) -> None:
+    """For what could not be read: that was told when its envelope was checked."""
 
 
 def _verdict(auditor: Auditor, waiting: int, seconds: float) -> Verdict:

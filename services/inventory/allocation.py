@@ -31,6 +31,12 @@ def shortage(lines: Quantities, bins: Mapping[str, Bins]) -> Quantities:
 
 def allocate(lines: Quantities, bins: Mapping[str, Bins]) -> Postings:
     """Where each line is taken from. Call it only if nothing is short."""
+    places = {place for sku in lines for place in bins[sku]}
+    if not places:
+        return {}  # nothing was asked for
+    if len(places) == 1:
+        [only] = places
+        return {sku: {only: wanted} for sku, wanted in lines.items()}
     stock = {
         sku: {place: bin_.on_hand - bin_.allocated - bin_.reserved for place, bin_ in bins[sku].items()}
         for sku in lines

@@ -77,27 +77,48 @@ def _allocate(command: AllocateStock, state: StockState) -> list[Event]:
     unknown = [sku for sku in lines if sku not in state.bins]
     if unknown:
         return [StockRejected(order_id=order_id, unknown=unknown)]
-    events: list[StockEvent] = []
     if reservation_id is not None and reservation_id in state.reservations:
-        held = state.reservations[reservation_id]
-        events.append(StockReservationEnded(reservation_id=reservation_id, lines=held, expired=False))
-    free = _fold(state, events)
-    units = available(lines, free.bins)
+        return _allocate_reserved(order_id, lines, reservation_id, state)
+    answer, left = _promise(order_id, lines, state)
+    return [answer, *_low_stock(state, left)]
+
+
+def _promise(
+    order_id: str, lines: Quantities, state: StockState
+) -> tuple[StockAllocated | StockBackordered, Quantities]:
+    """The answer to the order, and what could be promised of its SKUs after it."""
+    units = available(lines, state.bins)
     missing = {sku: wanted - units[sku] for sku, wanted in lines.items() if units[sku] < wanted}
     if missing:
-        events.append(StockBackordered(order_id=order_id, lines=lines, missing=missing))
-        left = units
-    else:
-        events.append(StockAllocated.of_known(order_id=order_id, lines=allocate(lines, free.bins)))
-        left = {sku: units[sku] - wanted for sku, wanted in lines.items()}
-    return [*events, *_low_stock(free, left)]
+        return StockBackordered(order_id=order_id, lines=lines, missing=missing), units
+    allocated = StockAllocated.of_known(order_id=order_id, lines=allocate(lines, state.bins))
+    return allocated, {sku: units[sku] - wanted for sku, wanted in lines.items()}
+
+
+def _allocate_reserved(order_id: str, lines: Quantities, reservation_id: str, state: StockState) -> list[Event]:
+    """The order uses its reservation up. What that held beyond the order may be what others wait for."""
+    held = state.reservations[reservation_id]
+    ended = StockReservationEnded(reservation_id=reservation_id, lines=held, expired=False)
+    answer, _ = _promise(order_id, lines, evolve(state, ended))
+    return _and_serve(state, [ended, answer], {**lines, **held})
 
 
 def _ship(command: ShipStock, state: StockState) -> list[Event]:
     promised = state.allocations.get(command.order_id)
     if promised is None:
         return []
-    return [StockShipped.of_known(order_id=command.order_id, lines=command.lines)]
+    gone = command.lines if command.lines == promised else _common(command.lines, promised)
+    return [StockShipped.of_known(order_id=command.order_id, lines=gone)] if gone else []
+
+
+def _common(lines: Postings, promised: Postings) -> Postings:
+    """What is in both: nothing leaves that was not promised, and nothing leaves twice."""
+    found: Postings = {}
+    for sku, by_location in lines.items():
+        there = promised.get(sku, {})
+        for location, quantity in by_location.items():
+            _note(found, sku, location, min(quantity, there.get(location, 0)))
+    return found
 
 
 def _reserve(command: ReserveStock, state: StockState) -> list[Event]:

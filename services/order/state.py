@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from enum import StrEnum
 from typing import assert_never
 
@@ -207,16 +206,16 @@ def evolve(state: OrderState, event: OrderEvent) -> OrderState:
 
 
 def _placed(event: OrderPlaced) -> OrderState:
-    lines: Counter[str] = Counter()
+    lines: Quantities = {}
     for line in event.lines:
-        lines[line.sku] += line.quantity
+        lines[line.sku] = lines.get(line.sku, 0) + line.quantity
     return OrderState(
         order_id=event.order_id,
         status=Status.PLACED,
         amount_minor=event.total_minor,
         currency=event.currency,
         payment_token=event.payment_token,
-        lines=dict(lines),
+        lines=lines,
         reservation_id=event.reservation_id,
         country=event.country,
         address_on_file=event.ship_to is None,

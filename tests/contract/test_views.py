@@ -372,7 +372,7 @@ def test_what_a_redis_refuses_is_said_in_its_words(server: EmbeddedRedis) -> Non
     views = RedisViews(server, namespace="full")
     views._do("CONFIG", "SET", "maxmemory", "1mb")
     try:
-        with pytest.raises(ViewsUnavailable, match="Redis refuses: .*memory"):
+        with pytest.raises(ViewsUnavailable, match=r"Redis refuses: .*memory"):
             commit(views, TableChanges("t", rows={"a": b"x" * 3_000_000}))
     finally:
         views._do("CONFIG", "SET", "maxmemory", "0")

@@ -111,6 +111,16 @@ def killed_at_the_end(process: subprocess.Popen[str]) -> Iterator[subprocess.Pop
         process.communicate()
 
 
+@contextmanager
+def serving(home: Path, **wanted: Any) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`waybill up` on any free port: the process and its address, once it answers. Killed at the end if still there."""
+    with killed_at_the_end(start("up", "--port", 0, home=home, **wanted)) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        assert "http://" in said, (said, finish(process))
+        yield process, "http://" + said.split("http://")[1].split("/")[0]
+
+
 # --- what is left of it ----------------------------------------------------------------------------------------------
 
 

@@ -126,6 +126,19 @@ def until(*effects: Effects, done: Callable[[], bool] | None = None) -> None:
             time.sleep(0.001)
 
 
+def call_and_hold(till: Till, effects: Effects, *streams: str) -> None:
+    """The calls are out, and no answer has come yet."""
+    for stream in streams:
+        till.provider.hold(stream)
+    until(effects, done=lambda: len(till.provider.calls) == len(streams))
+
+
+def answer(till: Till, *streams: str) -> None:
+    for stream in streams:
+        till.provider.hold(stream).set()
+    until(done=lambda: till.provider.at_once == 0)
+
+
 AUTHORIZED = ["payment.initiated", "payment.authorized"]
 
 
@@ -141,14 +154,10 @@ def test_an_intent_is_called_for_and_its_outcome_recorded_once(till: Till) -> No
 
 def test_outcomes_that_came_together_are_one_append(till: Till) -> None:
     streams = intend(till.store, *range(30))
-    for stream in streams:
-        till.provider.hold(stream)
     effects = till.effects(lanes=30)
-    until(effects, done=lambda: len(till.provider.calls) == 30)
+    call_and_hold(till, effects, *streams)
     till.store.appends = 0
-    for stream in streams:
-        till.provider.hold(stream).set()
-    until(done=lambda: till.provider.at_once == 0)
+    answer(till, *streams)
     until(effects)
     assert till.store.appends < 10
 
@@ -273,9 +282,9 @@ def test_two_processes_of_one_name_record_one_outcome(loop: CallLoop) -> None:
 def test_an_answer_waits_until_the_store_is_back_and_is_not_asked_for_again(till: Till) -> None:
     streams = intend(till.store, *range(5))
     effects = till.effects()
-    effects.step()
-    until(done=lambda: len(till.provider.calls) == 5 and till.provider.at_once == 0)
+    call_and_hold(till, effects, *streams)
     till.store.away = True
+    answer(till, *streams)
     for _ in range(3):
         with pytest.raises(StoreUnavailable):
             effects.step()
@@ -290,8 +299,7 @@ def test_what_the_store_took_before_it_went_away_is_not_recorded_again(till: Til
     good, bad = intend(till.store, 1, 2)
     till.provider.faults[bad] = RuntimeError("unforeseen")
     effects = till.effects()
-    effects.step()
-    until(done=lambda: len(till.provider.calls) == 2 and till.provider.at_once == 0)
+    call_and_hold(till, effects, good, bad)
     till.store.appends = 0
 
     def fail_second(number: int) -> None:
@@ -299,7 +307,7 @@ def test_what_the_store_took_before_it_went_away_is_not_recorded_again(till: Til
             raise StoreUnavailable("the disk is full")
 
     till.store.before_append = fail_second
-    time.sleep(0.05)
+    answer(till, good, bad)
     with pytest.raises(StoreUnavailable):
         until(effects)
     until(effects)

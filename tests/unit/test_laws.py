@@ -540,7 +540,13 @@ PLANTED = [
         (None, "gateway.stock_adjustment_reported", 1),
     ),
     Planted(
-        "more written off than there is", Law.NOTHING_NEGATIVE, _counted_away, (None, "inventory.stock_adjusted", 1)
+        "more expected than was announced",
+        Law.INCOMING_WAS_ANNOUNCED,
+        editing(None, "inventory.stock_received", 5, expected={"RARE": {LONDON: 3}}),
+        (None, "inventory.stock_received", 5),
+    ),
+    Planted(
+        "more written off than there is", Law.ALLOCATED_IS_THERE, _counted_away, (None, "inventory.stock_adjusted", 1)
     ),
     Planted(
         "more promised than there is",

@@ -75,36 +75,43 @@ function options(chart) {
     axes: [
       { ...axis, grid: { show: false }, values: (_, times) => times.map((time) => timeLabel(time, chart.width_s)), space: 70 },
       { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000] },
-      { ...axis, scale: "money", side: 1, size: 58, grid: { show: false }, values: (_, sums) => sums.map(short) },
+      { ...axis, scale: "money", side: 1, size: 58, grid: { show: false }, values: (_, amounts) => amounts.map(short) },
     ],
     series: [
-      { label: "From", value: (_, time) => (time === null ? "–" : timeLabel(time - chart.width_s / 2, chart.width_s, true)) },
+      { label: "From", value: (_, time) => (time === null ? span(chart) : timeLabel(time - chart.width_s / 2, chart.width_s, true)) },
       {
         label: "Orders",
         stroke: color("--column"),
         fill: color("--column"),
         paths: uPlot.paths.bars({ size: [0.72, 46], radius: 0.15 }),
         points: { show: false },
+        value: (self, orders) => count(orders ?? sum(self.data[1])),
       },
       {
-        label: `Revenue (${chart.currency})`,
+        label: "Revenue",
         scale: "money",
         stroke: color("--line"),
         width: 2,
         points: { size: 5, fill: color("--line") },
-        value: (_, sum) => (sum === null ? "–" : money(sum.toFixed(chart.exponent ?? 2), chart.currency)),
+        value: (self, taken) => money((taken ?? sum(self.data[2])).toFixed(chart.exponent ?? 2), chart.currency),
       },
     ],
   };
 }
 
-const short = (sum) => new Intl.NumberFormat("en-GB", { notation: "compact", maximumFractionDigits: 1 }).format(sum);
+const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
+
+/** Where no column is pointed at, the legend tells of all. */
+const span = (chart) => `${timeLabel(newest.at[0], chart.width_s, true)} on`;
+
+const short = (number) => new Intl.NumberFormat("en-GB", { notation: "compact", maximumFractionDigits: 1 }).format(number);
 
 function timeLabel(seconds, width_s, isFull = false) {
   const at = new Date(seconds * 1000);
   const date = at.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
   if (width_s >= 86400) return isFull ? `${date} ${at.getFullYear()}` : date;
-  const time = at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+  const second = width_s < 60 ? "2-digit" : undefined;
+  const time = at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", second });
   return isFull || (width_s >= 21600) ? `${date} ${time}` : time;
 }
 

@@ -4,14 +4,15 @@ const whole = new Intl.NumberFormat("en-GB");
 
 export const count = (number) => whole.format(number);
 
-/** Exact decimal text in major units, e.g. ("1250.5", "GBP"). Grouped as text: no float comes near it. */
-export function money(amount, currency) {
-  if (amount === null || amount === undefined) return "–";
-  const [units, decimals] = amount.replace("-", "").split(".");
+/** "1250.50" as "1,250.50": exact decimal text in major units, grouped as text, so that no float comes near it. */
+export function amount(text) {
+  if (text === null || text === undefined) return "–";
+  const [units, decimals] = text.replace("-", "").split(".");
   const grouped = units.replace(/\B(?=(\d{3})+$)/g, ",");
-  const sign = amount.startsWith("-") ? "−" : "";
-  return `${sign}${grouped}${decimals ? `.${decimals}` : ""} ${currency}`;
+  return `${text.startsWith("-") ? "−" : ""}${grouped}${decimals ? `.${decimals}` : ""}`;
 }
+
+export const money = (text, currency) => `${amount(text)} ${currency}`;
 
 export function minorToText(minor, exponent) {
   const digits = String(Math.abs(minor)).padStart(exponent + 1, "0");

@@ -155,18 +155,24 @@ function paper(id, kind, name) {
 
 function entry(event, order) {
   const [service, name] = event.type.split(".");
-  const facts = Object.entries(event.facts).map(([key, value]) => fact(key, value, order));
+  const said = Object.entries(event.facts).map(([key, value]) => fact(key, value, order));
   return h(
     "li",
     { data: { service } },
     h("span", { class: "what" }, h("b", {}, words(name)), h("small", {}, service)),
-    h("span", { class: "quiet facts-line" }, facts.filter((text) => text !== null).join(" · ")),
+    h("span", { class: "quiet facts-line" }, said.filter((text) => text !== null).join(" · ")),
     h("time", { datetime: event.occurred_at, title: `position ${event.position}` }, moment(event.occurred_at)),
   );
 }
 
-function fact(name, value, { currency, exponent }) {
-  if (name === "currency") return null;
+// Of lists, a timeline tells the length.
+const COUNTED = { lines: "line", charges: "charge", problems: "problem", unknown: "unknown SKU", missing: "missing SKU" };
+
+function fact(name, value, order) {
+  const { currency, exponent } = order;
+  // The currency stands beside each amount, and a single parcel needs no name.
+  if (name === "currency" || (name === "fulfillment_id" && Object.keys(order.fulfillments).length === 1)) return null;
+  if (COUNTED[name]) return value ? `${count(value)} ${value === 1 ? COUNTED[name] : `${COUNTED[name]}s`}` : null;
   if (name.endsWith("_minor") && exponent !== null) {
     return `${words(name.replace("_minor", ""))} ${money(minorToText(value, exponent), currency)}`;
   }

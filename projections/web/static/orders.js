@@ -5,6 +5,7 @@ import { ago, count, moment, money, words } from "./format.js";
 
 export function drawOrders(newest) {
   show(byId("orders-none"), newest.length === 0);
+  show(byId("orders-table"), newest.length > 0);
   keyed(byId("orders"), newest, (order) => order.order_id, makeRow, updateRow);
 }
 

@@ -1,7 +1,7 @@
 // Figures, states, low stock and consumers: everything but the orders themselves and the chart.
 
 import { byId, h, keyed, setText, show } from "./dom.js";
-import { count, money, words } from "./format.js";
+import { amount, count, money, words } from "./format.js";
 
 const STATES = ["placed", "accepted", "confirmed", "completed", "rejected", "cancelled", "expired"];
 
@@ -20,11 +20,12 @@ function drawTiles(summary) {
     { name: "Orders", value: count(summary.orders), note: `${count(summary.by_status.completed ?? 0)} completed` },
     {
       name: "Revenue",
-      value: main ? money(main[1], main[0]) : "–",
+      title: main ? `Revenue, ${main[0]}` : "Revenue",
+      value: main ? amount(main[1]) : "–",
       note: others.length ? others.map(([currency, amount]) => money(amount, currency)).join(" · ") : "captured",
     },
     { name: "Units shipped", value: count(summary.units_shipped), note: `${count(summary.skus)} SKUs in stock` },
-    { name: "Holds", value: count(held), note: held ? "waiting for somebody" : "nothing waits", level: held ? "warn" : "" },
+    { name: "Holds", value: count(held), note: held ? "orders that wait" : "no order waits", level: held ? "warn" : "" },
     {
       name: "Low stock",
       value: count(summary.low_stock),
@@ -45,7 +46,7 @@ function makeTile(tile) {
   return h(
     "div",
     { class: "card tile" },
-    h("h2", {}, tile.name),
+    h("h2", {}),
     h("p", { class: "value", data: { name: tile.name } }),
     h("p", { class: "quiet note" }),
   );
@@ -53,6 +54,7 @@ function makeTile(tile) {
 
 function updateTile(element, tile) {
   element.dataset.level = tile.level ?? "";
+  element.querySelector("h2").textContent = tile.title ?? tile.name;
   setText(element.querySelector(".value"), tile.value);
   element.querySelector(".note").textContent = tile.note;
 }

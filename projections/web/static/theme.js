@@ -20,11 +20,15 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     const button = document.getElementById("theme");
-    button.textContent = `Theme: ${theme}`;
+    const tell = () => {
+      document.getElementById("theme-name").textContent = theme;
+      button.setAttribute("aria-label", `Theme: ${theme}`);
+    };
+    tell();
     button.addEventListener("click", () => {
       theme = NEXT[theme];
       apply();
-      button.textContent = `Theme: ${theme}`;
+      tell();
       try {
         localStorage.setItem(KEY, theme);
       } catch {

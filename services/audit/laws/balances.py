@@ -1,14 +1,16 @@
 """The laws of the ledger's balances: what is booked was reported, and what is told of balances is so.
 
-on_hand is received and adjusted minus shipped, per SKU and location, because it is folded here from these entries
-alone; the ledger's own word about balances (low stock, what a backorder misses) is compared with it.
+What is folded here is what is free: on hand, and neither allocated nor reserved. It grows with what is received, added
+and given back, shrinks with what is removed, promised and reserved, and must never be negative. Shipping leaves it as
+it is, because goods leave with the promise to their order, and no order ships more than was promised to it (stock.py):
+so on_hand, received and adjusted minus shipped, cannot fall below what is allocated either.
 """
 
 from __future__ import annotations
 
 from typing import TypeVar
 
-from events.base import Event
+from events.base import Event, Postings
 from events.gateway import (
     LowStockThresholdReported,
     ReservationReleaseReported,
@@ -28,7 +30,7 @@ from events.inventory import (
     StockReservationRefused,
     StockReserved,
 )
-from services.audit.books import Bin, Books
+from services.audit.books import Books
 from services.audit.law import Law
 from services.audit.laws.quantities import net
 from services.audit.laws.table import BareLaws
@@ -42,16 +44,14 @@ def _received(event: StockReceived, books: Books) -> None:
     report = _report(StockReceiptReported, books)
     if report is not None and report.lines != event.lines:
         books.tell(Law.REPORTS_BOOKED, "Other goods are booked in than were reported.")
-    for sku, places in event.lines.items():
-        for place, quantity in places.items():
-            bin_of(books, sku, place).on_hand += quantity
+    post(event.lines, 1, books)
     for sku, places in event.expected.items():
+        incoming = books.incoming.setdefault(sku, {})
         for place, quantity in places.items():
-            bin_ = bin_of(books, sku, place)
-            bin_.incoming -= quantity
-            if bin_.incoming < 0 or quantity > event.lines.get(sku, {}).get(place, 0):
+            left = incoming[place] = incoming.get(place, 0) - quantity
+            if left < 0 or quantity > event.lines.get(sku, {}).get(place, 0):
                 detail = f"{sku} at {place}: {quantity} of what came in are told to have been incoming."
-                books.tell(Law.NOTHING_NEGATIVE, detail)
+                books.tell(Law.INCOMING_WAS_ANNOUNCED, detail)
 
 
 def _expected(event: StockExpected, books: Books) -> None:
@@ -59,21 +59,17 @@ def _expected(event: StockExpected, books: Books) -> None:
     if report is not None and report.lines != event.lines:
         books.tell(Law.REPORTS_BOOKED, "Other goods are booked as incoming than were reported.")
     for sku, places in event.lines.items():
+        incoming = books.incoming.setdefault(sku, {})
         for place, quantity in places.items():
-            bin_of(books, sku, place).incoming += quantity
+            incoming[place] = incoming.get(place, 0) + quantity
 
 
 def _adjusted(event: StockAdjusted, books: Books) -> None:
     report = _report(StockAdjustmentReported, books)
     if report is not None and net([event.added], [event.removed, event.refused]) != net([report.lines], []):
         books.tell(Law.REPORTS_BOOKED, "Other units are booked or refused than were reported.")
-    for (sku, place), units in net([event.added], [event.removed]).items():
-        bin_ = bin_of(books, sku, place)
-        bin_.on_hand += units
-        if bin_.on_hand < 0:
-            books.tell(Law.NOTHING_NEGATIVE, f"{sku} at {place}: {bin_.on_hand} on hand.")
-        if bin_.allocated + bin_.reserved > bin_.on_hand:
-            too_much(sku, place, bin_, books)
+    post(event.added, 1, books)
+    post(event.removed, -1, books)
 
 
 def _report(kind: type[Report], books: Books) -> Report | None:
@@ -86,7 +82,7 @@ def _report(kind: type[Report], books: Books) -> Report | None:
     return recorded.event
 
 
-def _reported(event: object, books: Books) -> None:
+def _reported(event: Event, books: Books) -> None:
     books.reports[books.at.id] = books.at
 
 
@@ -97,49 +93,49 @@ def _reserved(event: StockReserved, books: Books) -> None:
     if event.reservation_id in books.reservations:
         books.tell(Law.RESERVATION_ENDS_ONCE, f"{event.reservation_id} is there already.")
     books.reservations[event.reservation_id] = event.lines
-    for sku, places in event.lines.items():
-        for place, quantity in places.items():
-            bin_ = bin_of(books, sku, place)
-            bin_.reserved += quantity
-            if bin_.allocated + bin_.reserved > bin_.on_hand:
-                too_much(sku, place, bin_, books)
+    post(event.lines, -1, books)
 
 
 def _reservation_ended(event: StockReservationEnded, books: Books) -> None:
     if books.reservations.pop(event.reservation_id, None) != event.lines:
         books.tell(Law.RESERVATION_ENDS_ONCE, f"{event.reservation_id} is not there, or held other goods.")
-    for sku, places in event.lines.items():
-        for place, quantity in places.items():
-            bin_ = bin_of(books, sku, place)
-            bin_.reserved -= quantity
-            if bin_.reserved < 0:
-                books.tell(Law.NOTHING_NEGATIVE, f"{sku} at {place}: {bin_.reserved} reserved.")
+    post(event.lines, 1, books)
 
 
-# --- balances ------------------------------------------------------------------------------------------------------
+# --- what is free --------------------------------------------------------------------------------------------------
 
 
 def _low_stock(event: LowStockReached | LowStockCleared, books: Books) -> None:
     for sku, told in event.available.items():
-        actual = max(0, available(books, sku))
+        actual = available(books, sku)
         if told != actual:
             books.tell(Law.BALANCES_TOLD, f"{told} of {sku} are told to be available, {actual} are.")
 
 
 def available(books: Books, sku: str) -> int:
-    return sum(bin_.on_hand - bin_.allocated - bin_.reserved for bin_ in books.bins.get(sku, {}).values())
+    return sum(books.free.get(sku, {}).values())
 
 
-def bin_of(books: Books, sku: str, place: str) -> Bin:
-    return books.bins.setdefault(sku, {}).setdefault(place, Bin())
+def free_units(books: Books, sku: str) -> dict[str, int]:
+    """The SKU's free units by location."""
+    return books.free.setdefault(sku, {})
 
 
-def too_much(sku: str, place: str, bin_: Bin, books: Books) -> None:
-    detail = f"{sku} at {place}: {bin_.allocated} allocated, {bin_.reserved} reserved, {bin_.on_hand} on hand."
-    books.tell(Law.ALLOCATED_IS_THERE, detail)
+def post(lines: Postings, sign: int, books: Books) -> None:
+    """Add to what is free, or take from it."""
+    for sku, places in lines.items():
+        free = free_units(books, sku)
+        for place, quantity in places.items():
+            left = free[place] = free.get(place, 0) + sign * quantity
+            if left < 0 and sign < 0:
+                too_much(sku, place, left, books)
 
 
-def _noted(event: object, books: Books) -> None:
+def too_much(sku: str, place: str, left: int, books: Books) -> None:
+    books.tell(Law.ALLOCATED_IS_THERE, f"{sku} at {place}: {-left} more than are there.")
+
+
+def _noted(event: Event, books: Books) -> None:
     """Changes no balance."""
 
 

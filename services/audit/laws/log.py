@@ -52,7 +52,13 @@ class LogLaws:
         # One decision's events have one cause: it is looked up once.
         if causation_id != self._cause:
             self._cause = causation_id
-            self._check_cause(recorded)
+            cause, _, number = causation_id.rpartition("/")
+            if (
+                len(number) > _LONGEST_VERSION
+                or not number.isdecimal()
+                or not 0 < int(number) <= versions.get(cause, 0)
+            ):
+                self._check_cause(recorded)
 
     def _check_version(self, recorded: Recorded) -> None:
         known = self._books.versions.get(recorded.stream)
@@ -62,18 +68,14 @@ class LogLaws:
             self._books.tell(Law.VERSIONS_CONTIGUOUS, f"It follows version {known}.")
 
     def _check_cause(self, recorded: Recorded) -> None:
-        cause = recorded.causation_id
-        stream, _, text = cause.rpartition("/")
-        version = int(text) if text.isdecimal() and len(text) <= _LONGEST_VERSION else 0
-        known = self._books.versions.get(stream)
-        if known is not None and 0 < version <= known:
-            return
-        if not cause:
+        """The cause is no event of a stream in the books: perhaps of a forgotten one, perhaps none of ours at all."""
+        cause, _, number = recorded.causation_id.rpartition("/")
+        if not recorded.causation_id:
             self._books.tell(Law.ENVELOPE_WELL_FORMED, "Its causation id is missing.")
-        elif not version or not stream.startswith(_STREAM_PREFIXES):
+        elif not cause.startswith(_STREAM_PREFIXES) or not number.isdecimal() or len(number) > _LONGEST_VERSION:
             return
-        elif known is not None or not self._read_back(stream, version, recorded.position):
-            self._books.tell(Law.ENVELOPE_WELL_FORMED, f"Its cause {cause} is not in the log before it.")
+        elif cause in self._books.versions or not self._read_back(cause, int(number), recorded.position):
+            self._books.tell(Law.ENVELOPE_WELL_FORMED, f"Its cause {cause}/{number} is not in the log before it.")
 
     def _read_back(self, stream: str, version: int, before: int) -> int:
         """`version`, if the stream had it before that position, else 0: for streams that are not in the books."""

@@ -43,24 +43,21 @@ def _placed(case: Case, event: OrderPlaced, books: Books) -> None:
     case.status = Status.PLACED
     case.total_minor = event.total_minor
     case.currency = event.currency
-    case.billed_minor = _billed_minor(event)
-    ordered: Quantities = {}
-    for line in event.lines:
-        ordered[line.sku] = ordered.get(line.sku, 0) + line.quantity
-    case.ordered = ordered
+    case.ordered, case.billed_minor = _add_up(event)
 
 
-def _billed_minor(event: OrderPlaced) -> int | None:
-    """What lines and charges add up to; None in a currency that has no minor unit."""
+def _add_up(event: OrderPlaced) -> tuple[Quantities, int | None]:
+    """Units per SKU, and what lines and charges come to; no amount in a currency that has no minor unit."""
     exponent = minor_exponent(event.currency)
-    if exponent is None:
-        return None
-    total = 0
+    ordered: Quantities = {}
+    billed_minor = 0
     for line in event.lines:
-        total += _line_total_minor(line.quantity, line.unit_price, exponent)
+        sku, quantity = line.sku, line.quantity
+        ordered[sku] = ordered.get(sku, 0) + quantity
+        billed_minor += _line_total_minor(quantity, line.unit_price, exponent or 0)
     for charge in event.charges:
-        total += charge.amount_minor
-    return total
+        billed_minor += charge.amount_minor
+    return ordered, None if exponent is None else billed_minor
 
 
 def _accepted(case: Case, event: OrderAccepted, books: Books) -> None:

@@ -7,7 +7,7 @@ from events.inventory import StockAllocated, StockBackordered, StockRejected, St
 from events.order import OrderLinesShipped
 from services.audit.books import CLOSED, Books, Case
 from services.audit.law import Law
-from services.audit.laws.balances import available, bin_of, too_much
+from services.audit.laws.balances import available, free_units, post, too_much
 from services.audit.laws.quantities import postings_without
 from services.audit.laws.table import Laws
 
@@ -24,20 +24,18 @@ def _allocated(case: Case, event: StockAllocated, books: Books) -> None:
 
 
 def _promise(lines: Postings, books: Books) -> Quantities:
-    """Post what is promised; returns the units per SKU."""
-    wanted = {}
-    stock = books.bins
+    """Take from what is free; returns the units per SKU."""
+    found = {}
     for sku, places in lines.items():
-        bins = stock.get(sku) or {}
+        free = books.free.get(sku) or free_units(books, sku)
         units = 0
         for place, quantity in places.items():
-            bin_ = bins.get(place) or bin_of(books, sku, place)
-            bin_.allocated += quantity
             units += quantity
-            if bin_.allocated + bin_.reserved > bin_.on_hand:
-                too_much(sku, place, bin_, books)
-        wanted[sku] = units
-    return wanted
+            left = free[place] = free.get(place, 0) - quantity
+            if left < 0:
+                too_much(sku, place, left, books)
+        found[sku] = units
+    return found
 
 
 def _backordered(case: Case, event: StockBackordered, books: Books) -> None:
@@ -53,7 +51,7 @@ def _backordered(case: Case, event: StockBackordered, books: Books) -> None:
 def _rejected(case: Case, event: StockRejected, books: Books) -> None:
     if case.wanted is None:
         books.tell(Law.ALLOCATED_ONCE, "The order has no open request for goods.")
-    if any(sku in books.bins for sku in event.unknown):
+    if any(sku in books.free for sku in event.unknown):
         books.tell(Law.BALANCES_TOLD, "A SKU is told to be unknown that has balances.")
     case.wanted = None
     case.refused = True
@@ -64,12 +62,7 @@ def _released(case: Case, event: StockReleased, books: Books) -> None:
         books.tell(Law.ALLOCATION_ENDS, "The order has not asked for its release.")
     if event.lines != (case.allocated or {}):
         books.tell(Law.RELEASED_IS_ALLOCATED, "Other goods are released than are allocated to the order.")
-    for sku, places in event.lines.items():
-        for place, quantity in places.items():
-            bin_ = bin_of(books, sku, place)
-            bin_.allocated -= quantity
-            if bin_.allocated < 0:
-                books.tell(Law.NOTHING_NEGATIVE, f"{sku} at {place}: {bin_.allocated} allocated.")
+    post(event.lines, 1, books)
     case.allocated = case.wanted = case.release = None
     books.may_be_settled(case)
 
@@ -80,16 +73,6 @@ def _shipped(case: Case, event: StockShipped, books: Books) -> None:
     if left is None:
         books.tell(Law.SHIPPED_IS_ALLOCATED, "More is shipped than is allocated to the order.")
     case.allocated = left or None
-    stock = books.bins
-    for sku, places in event.lines.items():
-        bins = stock.get(sku) or {}
-        for place, quantity in places.items():
-            bin_ = bins.get(place) or bin_of(books, sku, place)
-            bin_.on_hand -= quantity
-            bin_.allocated -= quantity
-            if bin_.on_hand < 0 or bin_.allocated < 0:
-                detail = f"{sku} at {place}: {bin_.on_hand} on hand, {bin_.allocated} allocated."
-                books.tell(Law.NOTHING_NEGATIVE, detail)
     if not case.allocated:
         books.may_be_settled(case)
 
