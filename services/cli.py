@@ -1,11 +1,11 @@
 """The `waybill` command. Each command opens what it needs through services/wiring.py, asks, and prints.
 
-Exit codes: 0 done; 1 the history breaks a law, or a comparison failed; 2 what was asked for cannot be done, and why.
+Exit codes: 0 done; 1 the history breaks a law, or a comparison failed; 2 what was asked for cannot be done, and why;
+130 stopped with Ctrl-C; 141 nobody read on (`| head`).
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +33,10 @@ Home = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 DEFAULT_HOME = Path(".waybill")
+
+# As shells count them: 128 and the number of the signal.
+INTERRUPTED = 130
+READER_GONE = 141
 
 
 class Refused(Exception):
@@ -279,23 +283,36 @@ def _parkable(parkable: dict[str, Any], consumer: str) -> Any:
 
 def main() -> None:
     """Run the command; what the user can mend is said in one sentence, with exit code 2."""
+    sys.exit(_run())
+
+
+def _run() -> int:
     from services.faults import in_words
 
     try:
-        app()
-    except BrokenPipeError:
-        # The reader has gone (`| head`): there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except KeyboardInterrupt:
-        report.complain("stopped; the same command again goes on where this one was")
-        sys.exit(130)
+        code = _command()
+        report.finish()
+        return code
+    except report.ReaderGone:
+        report.hush()
+        return READER_GONE
     except Exception as error:
         sentence = str(error) if isinstance(error, Refused) else in_words(error)
         if sentence is None:
             raise
         report.complain(sentence)
-        sys.exit(2)
+        return 2
+
+
+def _command() -> int:
+    """The exit code of what was typed: the library ends every command with SystemExit."""
+    try:
+        app()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            report.complain("stopped; nothing is half-done: the same command again goes on")
+        return end.code if isinstance(end.code, int) else 0
+    return 0
 
 
 if __name__ == "__main__":

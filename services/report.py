@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,17 @@ from rich.text import Text
 
 from events.money import minor_exponent
 
-_console = Console(highlight=False)
+
+class ReaderGone(Exception):
+    """Nobody reads our standard output any more (`| head`): there is nobody left to tell."""
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise ReaderGone
+
+
+_console = _Console(highlight=False)
 _errors = Console(stderr=True, highlight=False)
 
 
@@ -40,7 +51,23 @@ def complain(sentence: str) -> None:
 
 def line(text: str) -> None:
     """One line as it is, however long."""
-    sys.stdout.write(text + "\n")
+    try:
+        sys.stdout.write(text + "\n")
+    except BrokenPipeError:
+        raise ReaderGone from None
+
+
+def finish() -> None:
+    """Everything was said: hand over what is still held back, as long as somebody can be told if that fails."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise ReaderGone from None
+
+
+def hush() -> None:
+    """What is still to be said goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 # --- progress --------------------------------------------------------------------------------------------------------
@@ -57,7 +84,7 @@ def import_progress() -> Iterator[Callable[[int, int, int, int], None]]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=_errors, transient=True) as bar:
+    with Progress(*columns, console=_errors, transient=True, disable=not _errors.is_terminal) as bar:
         task = bar.add_task("import", total=None, lines=0, orders=0, speed=0.0)
 
         def tell(lines: int, bytes_done: int, bytes_total: int, orders: int) -> None:
@@ -72,7 +99,7 @@ def import_progress() -> Iterator[Callable[[int, int, int, int], None]]:
 def event_progress(doing: str, total: int) -> Iterator[Callable[[int, int], None]]:
     """A bar over positions of the log; told the position reached and the head."""
     columns = (TextColumn(doing), BarColumn(), TextColumn("{task.completed:,.0f} events"), TimeRemainingColumn())
-    with Progress(*columns, console=_errors, transient=True) as bar:
+    with Progress(*columns, console=_errors, transient=True, disable=not _errors.is_terminal) as bar:
         task = bar.add_task(doing, total=total)
         yield lambda position, head: bar.update(task, completed=position, total=head)
 

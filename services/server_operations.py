@@ -30,7 +30,7 @@ class Operations:
         self._is_running = is_running
 
     def consumers(self) -> list[ConsumerStatus]:
-        """Every consumer but the projections, which tell of themselves. Raises StoreError."""
+        """Every consumer; the projections, which tell of themselves, only if they are put off. Raises StoreError."""
         lag, head = consumer_lag(self._store), self._store.last_position()
         troubles = {name: str(error) for name, error in self._engine.failing().items()}
         parked = [one.consumer for one in parked_events(self._store)]
@@ -42,7 +42,7 @@ class Operations:
                 troubles.get(one.name),
             )
             for one in self._engine.consumers
-            if one.name != "projections"
+            if one.name != "projections" or one.name in troubles
         ]
 
     def health(self) -> dict[str, Any]:

@@ -9,10 +9,7 @@ from events.money import minor_exponent
 
 # The chart's columns: the narrowest of these widths that shows the newest orders in at most so many columns.
 MAX_COLUMNS = 60
-_WIDTHS = [
-    timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1), timedelta(hours=6),
-    timedelta(days=1), timedelta(days=7), timedelta(days=30),
-]  # fmt: skip
+_WIDTHS = [timedelta(seconds=one) for one in (5, 30, 60, 300, 900, 3_600, 21_600, 86_400, 604_800, 2_592_000)]
 # Orders of today beside an imported history: what lies further apart is not on one chart.
 _LONGEST_GAP = timedelta(days=14)
 

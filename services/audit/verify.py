@@ -26,8 +26,8 @@ from services.audit.laws import BARE_LAWS, CASE_LAWS
 from services.audit.laws.ending import check_ending
 from services.audit.laws.log import LogLaws
 
-# A page of 2,000 events of 20 lines is about 10 MB of objects; larger ones are no faster.
-PAGE_EVENTS = 2_000
+# A page of 1,000 events of orders of 20 lines is about 5 MB of objects; larger ones are no faster.
+PAGE_EVENTS = 1_000
 
 Progress = Callable[[int, int], None]
 """Told after every page: the position reached, and the last one of the log."""

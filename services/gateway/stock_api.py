@@ -91,7 +91,8 @@ def _add_reservations(router: APIRouter, reports: _Reports, releases: _Releases)
         """Asks to hold goods softly for a while: all lines or none. An order that names it uses it up."""
         return await reports.take("reservation", body.reservation_id, body.reserved, request, response)
 
-    @router.delete("/stock/reservations/{reservation_id}", responses=documented(404, 503), openapi_extra=HEADERS)
+    # A shop's own name for it may have slashes in it.
+    @router.delete("/stock/reservations/{reservation_id:path}", responses=documented(404, 503), openapi_extra=HEADERS)
     async def release_a_reservation(reservation_id: str, request: Request) -> Done:
         """The shop no longer needs it."""
         return await run_in_threadpool(releases.release, reservation_id, request)

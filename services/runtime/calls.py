@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
@@ -58,6 +59,9 @@ class Lanes:
     A lane is one task that takes call after call, so that a call which answers at once costs no task of its own.
     """
 
+    # Longer than a thousand calls to a sandbox take, shorter than anybody notices.
+    LINGER_S = 0.02
+
     def __init__(self, loop: CallLoop, call: Call, *, lanes: int, news: Callable[[], None]) -> None:
         """`news` is rung, from the loop's thread, when there is something to collect."""
         self._loop = loop
@@ -66,14 +70,31 @@ class Lanes:
         self._news = news
         self._waiting: deque[Recorded] = deque()
         self._finished: deque[Finished] = deque()
+        self._out = 0
+        self._lingers_until_s: float | None = None
 
     def submit(self, intents: list[Recorded]) -> None:
+        self._out += len(intents)
         self._waiting.extend(intents)
         self._loop.submit(self._open_lanes)
 
     def collect(self) -> list[Finished]:
-        """Everything that has finished since the last time, in the order of finishing."""
-        return [self._finished.popleft() for _ in range(len(self._finished))]
+        """Everything that has finished since the last time, in the order of finishing.
+
+        While others are still out it waits a moment for them: answers that come together share a commit.
+        """
+        if not self._finished or (len(self._finished) < self._out and self._lingers()):
+            return []
+        self._lingers_until_s = None
+        finished = [self._finished.popleft() for _ in range(len(self._finished))]
+        self._out -= len(finished)
+        return finished
+
+    def _lingers(self) -> bool:
+        now_s = time.monotonic()
+        if self._lingers_until_s is None:
+            self._lingers_until_s = now_s + self.LINGER_S
+        return now_s < self._lingers_until_s
 
     def _open_lanes(self) -> None:
         for _ in range(min(self._free, len(self._waiting))):
@@ -93,5 +114,3 @@ class Lanes:
             except Exception as error:  # handed to the collector, which parks the intent
                 finished = Finished(intent, None, error)
             self._finished.append(finished)
-            if self._waiting or not self._free:
-                self._news()
