@@ -140,3 +140,12 @@ for i = 3, #ARGV do
 end
 return found
 """
+
+MISSING = r"""
+-- ARGV: a prefix, then the ends of keys. Those ends that are no keys.
+local found = {}
+for i = 2, #ARGV do
+  if redis.call('EXISTS', ARGV[1] .. ARGV[i]) == 0 then found[#found + 1] = ARGV[i] end
+end
+return found
+"""

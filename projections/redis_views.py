@@ -109,13 +109,13 @@ class RedisViews:
         _refuse(self._run(_HOLD, self._key("hold"), holder, _ms(ttl_s)))
 
     def differences(self, one: int, other: int) -> Iterator[tuple[int, list[str]]]:
-        prefixes = f"{self._key(one)}:", f"{self._key(other)}:"
-        for mine, theirs in (prefixes, prefixes[::-1]):
-            # The second pass is for keys that only the other generation has.
-            for keys in self._scan(mine):
-                ends = [key[len(mine) :] for key in keys]
-                found = self._run(_DIFFERENT, mine, theirs, *ends)
-                yield len(ends) if mine == prefixes[0] else 0, [end.decode() for end in found]
+        mine, theirs = self._key(one, ""), self._key(other, "")
+        for keys in self._scan(mine):
+            found = self._run(_DIFFERENT, mine, theirs, *[key[len(mine) :] for key in keys])
+            yield len(keys), [end.decode() for end in found]
+        for keys in self._scan(theirs):
+            found = self._run(_MISSING, mine, *[key[len(theirs) :] for key in keys])
+            yield 0, [end.decode() for end in found]
 
     def switch(self, old: int, new: int, *, holder: str = "") -> None:
         names = self._key("live"), self._key("hold"), self._key("builder"), self._key(old, "checkpoints")
@@ -261,6 +261,7 @@ _BEGIN = _Script(lua.BEGIN)
 _HOLD = _Script(lua.HOLD)
 _SWITCH = _Script(lua.SWITCH)
 _DIFFERENT = _Script(lua.DIFFERENT)
+_MISSING = _Script(lua.MISSING)
 
 
 def _connect(url: str) -> redis.Redis:

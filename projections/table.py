@@ -39,8 +39,8 @@ class Table(Generic[RowT]):
 
     name: str
     handles: frozenset[type[Event]]
-    cached_rows = 20_000
-    """How many decoded rows the process keeps: some 3 kB each. An order should be done before its row falls out."""
+    cached_rows = 10_000
+    """How many decoded rows the process keeps, up to 5 kB each: more than there are orders under way, or SKUs."""
     page_entries = 50
     pages = 3
 

@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 the history breaks a law, or a comparison failed; 2 what w
 
 from __future__ import annotations
 
+import signal
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +34,9 @@ Home = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 DEFAULT_HOME = Path(".waybill")
+
+# As people write them, and as `audit replay` prints them.
+TIMES = [f"%Y-%m-%d{time}" for time in ("", "T%H:%M:%S", " %H:%M:%S", "T%H:%M:%SZ", "T%H:%M:%S.%fZ", "T%H:%M:%S.%f")]
 
 # As shells count them: 128 and the number of the signal.
 INTERRUPTED = 130
@@ -124,7 +128,9 @@ def order_show(
     order_id: Annotated[str | None, typer.Argument(metavar="ID", help="The order's id.")] = None,
     channel: Annotated[str | None, typer.Option(help="The shop's channel, with --number.")] = None,
     number: Annotated[str | None, typer.Option(help="The channel's own order number.")] = None,
-    at: Annotated[datetime | None, typer.Option(help="As it stood at this time (UTC), as we knew it then.")] = None,
+    at: Annotated[
+        datetime | None, typer.Option(formats=TIMES, help="As it stood at this time (UTC), as we knew it then.")
+    ] = None,
     position: Annotated[int | None, typer.Option(min=1, help="As it stood at this position of the log.")] = None,
     home: Home = DEFAULT_HOME,
     as_json: Json = False,
@@ -306,13 +312,17 @@ def _run() -> int:
 
 def _command() -> int:
     """The exit code of what was typed: the library ends every command with SystemExit."""
+    code: object = 0
     try:
         app()
     except SystemExit as end:
-        if end.code == INTERRUPTED:
-            report.complain("stopped; nothing is half-done: the same command again goes on")
-        return end.code if isinstance(end.code, int) else 0
-    return 0
+        code = end.code
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C has nothing left to stop
+        report.complain("stopped; nothing is half-done: the same command again goes on")
+    return code if isinstance(code, int) else 0
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ _errors = Console(stderr=True, highlight=False)
 
 def show(shown: RenderableType, as_json: bool, found: Any, *, footer: str = "") -> None:
     """The table, a footer with lines as they are, and with `as_json` the object as the last line."""
-    _console.print(shown, markup=False) if isinstance(shown, str) else _console.print(shown)
+    _console.print(shown, markup=False) if isinstance(shown, str) else _console.print(shown, crop=False)
     if footer:
         line(footer)
     if as_json:
@@ -133,6 +133,14 @@ def _columns(title: str, names: Sequence[str], rows: Sequence[Sequence[Any]]) ->
     return Group(Text(title, style="bold"), table)
 
 
+def _whole(title: str, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> RenderableType:
+    """Columns that are never cut or folded: what stands in them is copied into the next command."""
+    texts = [names, *[[str(value) for value in row] for row in rows]]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    lines = ["  ".join(map(str.ljust, text, widths)).rstrip() for text in texts]
+    return Group(Text(title, style="bold"), Text("\n".join(lines), no_wrap=True, overflow="ignore"))
+
+
 def money(minor_by_currency: Mapping[str, int]) -> str:
     """{"GBP": 123456} as "1,234.56 GBP"."""
     parts = []
@@ -226,7 +234,7 @@ def _timeline(entries: Sequence[Mapping[str, Any]], *names: str) -> RenderableTy
         [entry["position"], _seconds(entry["occurred_at"]), *[_facts(entry.get(name, "")) for name in names]]
         for entry in entries
     ]
-    return _columns("\nTimeline", ("position", "occurred", *names), rows)
+    return _whole("\nTimeline", ("position", "occurred", *names), rows)
 
 
 def _seconds(moment: Any) -> str:
@@ -258,7 +266,7 @@ def parked_table(found: Sequence[Mapping[str, Any]]) -> RenderableType:
     if not found:
         return "Nothing is parked."
     names = ("consumer", "position", "stream", "event_type", "reason")
-    return _columns("Parked", names, [[one[name] for name in names] for one in found])
+    return _whole("Parked", names, [[one[name] for name in names] for one in found])
 
 
 def replayed_tables(replayed: Sequence[Mapping[str, Any]], still: Sequence[Mapping[str, Any]]) -> RenderableType:

@@ -89,7 +89,7 @@ def one_order(number: int) -> list[Event]:
     lines = {line.sku: line.quantity for line in placed_order.lines}
     postings = {sku: {LONDON: units} for sku, units in lines.items()}
     part = f"{order_id}-{LONDON}"
-    address = {"location": LONDON, "country": "GB", "address_on_file": False}
+    address: dict[str, Any] = {"location": LONDON, "country": "GB", "address_on_file": False}
     begin: list[Event] = [
         placed_order,
         order.OrderAccepted(order_id=order_id),

@@ -6,18 +6,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+from pydantic import SecretStr
 
 from events.base import Recorded
 from events.order import OrderKey, order_stream
+from events.store import EventStore
 from services.runtime.settings import Projector, Settings, Warehouse
 from services.server import Server
 from services.server_protocol import BoundedProtocol
 from services.wiring import House, open_home
-from tests.examples import BELL, BUYER, HOLDER, HOME, LONDON
+from tests.examples import BUYER, HOLDER, HOME, LONDON
 
 T = TypeVar("T")
 
@@ -123,12 +126,18 @@ def shop_server(
     warehouse: Warehouse = Warehouse.SANDBOX,
     redis_url: str | None = None,
     protocol: type[BoundedProtocol] = BoundedProtocol,
-    **settings: Any,
+    store: EventStore | None = None,
+    port: int = 0,
 ) -> Iterator[ShopServer]:
-    """On any free port, with the projections inside of the process; stopped at the end."""
-    wanted = Settings(projector=Projector.INLINE, warehouse=warehouse, redis_url=redis_url, **settings)
-    with open_home(home, wanted) as house:
-        server = Server(house, "127.0.0.1", 0, protocol=protocol)
+    """On any free port (or the one given), with the projections inside of the process; stopped at the end.
+
+    `store` takes the place of the home's own for everything that comes in over HTTP; the workers see nothing of it.
+    """
+    secret = SecretStr(redis_url) if redis_url is not None else None
+    settings = Settings(projector=Projector.INLINE, warehouse=warehouse, redis_url=secret)
+    with open_home(home, settings) as opened:
+        house = replace(opened, store=store or opened.store)
+        server = Server(house, "127.0.0.1", port, protocol=protocol)
         is_up = threading.Event()
         thread = threading.Thread(target=server.run, kwargs={"ready": lambda url: is_up.set()})
         thread.start()
@@ -144,6 +153,3 @@ def shop_server(
 
 def id_of(number: str, channel: str = "web") -> str:
     return OrderKey(channel, number).order_id
-
-
-__all__ = ["BELL", "HOLDER", "LONDON", "ShopServer", "eventually", "id_of", "order_body", "receipt_body", "shop_server"]

@@ -381,7 +381,9 @@ def _fulfillment_stopped(fulfillment_id: str, state: OrderState) -> list[Event]:
 def _too_late_to_cancel(state: OrderState) -> list[Event]:
     if state.cancelling is None:
         return []
-    stopped = [sending for sending in state.sendings.values() if sending.part is Part.STOPPED]
+    # A location's newest part stands for it: an older one that was stopped has been asked for again already.
+    newest = {sending.location: sending for sending in state.sendings.values()}
+    stopped = [sending for sending in newest.values() if sending.part is Part.STOPPED]
     again = [_fulfillment_requested(state, sending.location, sending.lines) for sending in stopped]
     return [_refused(state, "Goods have left already."), *again]
 

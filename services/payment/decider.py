@@ -153,7 +153,8 @@ def _capture(command: CapturePayment, state: PaymentState) -> list[Event]:
 
 def _captured(command: RecordCaptured, state: PaymentState) -> list[Event]:
     # Also when nobody waits for it any more: a capture that was reported as failed may have been made after all.
-    if state.stage is not Stage.AUTHORIZED or state.operation not in (PaymentOperation.CAPTURE, None):
+    was_asked_for = state.operation is PaymentOperation.CAPTURE or (state.operation is None and state.capture_minor)
+    if state.stage is not Stage.AUTHORIZED or not was_asked_for:
         return []
     captured = PaymentCaptured(order_id=state.order_id, reference=command.reference, amount_minor=command.amount_minor)
     return [captured, *_undo_if_queued(evolve(state, captured))]

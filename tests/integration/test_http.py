@@ -15,11 +15,10 @@ import pytest
 
 from events.order import order_stream
 from projections.web import answers
+from tests.examples import HOLDER, LONDON
 from tests.shop_server import (
     ADDRESS,
     CONTACT,
-    HOLDER,
-    LONDON,
     SECRETS,
     ShopServer,
     eventually,

@@ -287,8 +287,8 @@ def test_money_that_was_taken_after_all_is_still_a_fact() -> None:
     given(*TAKING, CAPTURE_FAILED).when(SAYS_TAKEN).then(CAPTURED)
 
 
-@pytest.mark.parametrize("history", [TAKEN, ASKING, (*LETTING_GO, VOIDED), LETTING_GO, GIVING_BACK])
-def test_money_is_not_recorded_as_taken_twice_or_without_a_promise(history: tuple[Event, ...]) -> None:
+@pytest.mark.parametrize("history", [TAKEN, ASKING, PROMISED, (*LETTING_GO, VOIDED), LETTING_GO, GIVING_BACK])
+def test_money_is_not_recorded_as_taken_twice_or_without_being_asked_for(history: tuple[Event, ...]) -> None:
     given(*history).when(SAYS_TAKEN).then_nothing()
 
 
