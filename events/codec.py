@@ -141,7 +141,8 @@ def decode_or_mark(position: int, stream: str, version: int, topic: str, state: 
 def _read(topic: str, state: bytes) -> dict[str, Any]:
     if topic in UPCASTERS:
         return _lift(topic, state)
-    return _reader(topic).validate_json(state)
+    body: dict[str, Any] = _reader(topic).validate_json(state)
+    return body
 
 
 def _lift(topic: str, state: bytes) -> dict[str, Any]:
@@ -153,20 +154,20 @@ def _lift(topic: str, state: bytes) -> dict[str, Any]:
     except KeyError as missing:
         # A KeyError out of an upcaster is a missing field, not an unknown type.
         raise ValueError(f"the field {missing} is missing") from None
-    body["data"] = data
-    return _reader(topic).validate_python(body)
+    lifted: dict[str, Any] = _reader(topic).validate_python({**body, "data": data})
+    return lifted
 
 
 @cache
-def _reader(topic: str) -> TypeAdapter[dict[str, Any]]:
+def _reader(topic: str) -> Any:
     """One pass over the bytes validates the envelope and the event."""
     fields = {**_Envelope.__annotations__, "data": EVENT_TYPES[topic]}
-    return TypeAdapter(_typed_dict(topic, fields))
+    return TypeAdapter(_typed_dict(topic, fields)).validator  # what TypeAdapter's own methods call
 
 
 @cache
-def _old_reader() -> TypeAdapter[dict[str, Any]]:
-    return TypeAdapter(_typed_dict("old", {**_Envelope.__annotations__, "data": dict[str, Any]}))
+def _old_reader() -> Any:
+    return TypeAdapter(_typed_dict("old", {**_Envelope.__annotations__, "data": dict[str, Any]})).validator
 
 
 def _typed_dict(name: str, fields: dict[str, Any]) -> Any:

@@ -15,6 +15,12 @@ class Page(NamedTuple):
     events: list[Recorded]
     reached: int
 
+    def beyond(self, position: int) -> list[Recorded]:
+        """The events after this position; a feed that delivers something again delivers it first."""
+        if not self.events or self.events[0].position > position:
+            return self.events
+        return [recorded for recorded in self.events if recorded.position > position]
+
 
 class Feed(Protocol):
     """Events after a position, in order, each at least once."""

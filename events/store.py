@@ -54,7 +54,7 @@ class EventStore:
         """`now` is asked once per append, for `recorded_at`."""
         self._recorder = recorder
         self._now = now
-        self._recorded_at = datetime.min.replace(tzinfo=UTC)
+        self._recorded_at = _latest_recorded_at(recorder)
         self._appending = threading.Lock()
         self._news = threading.Condition()
         self._recent = Recent(self.RECENT_BYTES)
@@ -211,6 +211,13 @@ def _recorder(url: str) -> Recorder:
         return open_postgres(url)
     # The URL is not quoted: it may hold a password.
     raise StoreUnavailable('the store\'s URL is none of "memory:", "sqlite:///path/to/file.db", "postgresql://…"')
+
+
+def _latest_recorded_at(recorder: Recorder) -> datetime:
+    """Where the log's time stands: a clock that was set back must not take it back."""
+    last = recorder.last_position()
+    rows = recorder.after(last - 1, limit=1, topics=None, upto=last) if last else []
+    return max((one.recorded_at for one in _decoded(rows, "mark")), default=datetime.min.replace(tzinfo=UTC))
 
 
 def _expected(writes: Iterable[Write]) -> dict[str, int]:

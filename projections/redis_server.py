@@ -182,8 +182,9 @@ class EmbeddedRedis:
             "save": "",
             "appendonly": "yes",
             "appendfsync": "everysec",
-            # A rewrite costs a fork and a pass over everything: not before the file is worth it.
-            "auto-aof-rewrite-min-size": "256mb",
+            # What a start has to load: 10 ms a megabyte. A rewrite of 5,000 orders takes 0.2 s of another core, makes 16
+            # MB of 120, and is due whenever the file has doubled.
+            "auto-aof-rewrite-min-size": "64mb",
             "no-appendfsync-on-rewrite": "yes",
             "daemonize": "no",
         }

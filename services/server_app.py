@@ -12,8 +12,7 @@ from fastapi import FastAPI
 from events.base import Address, Contact
 from events.order import OrderCorrected, OrderPlaced, order_stream
 from events.payment import PaymentActionRequired, PaymentInitiated, payment_stream
-from events.store import EventStore, StoreError, utc_now
-from projections.views import ViewsError
+from events.store import EventStore, utc_now
 from projections.web.live import Live
 from projections.web.page import page_router, static_files
 from projections.web.queries import Queries, queries_router
@@ -60,7 +59,7 @@ def build(house: House, is_running: Callable[[], bool]) -> Application:
     threads = Threads()
     operations = Operations(house.store, house.views, house.engine, is_running)
     sources = Sources(house.views, house.store.last_position, operations.consumers)
-    live = Live(SummaryReader(sources), threads, faults=(ViewsError, StoreError), in_words=in_words)
+    live = Live(SummaryReader(sources), threads, in_words=in_words)
     intake = GroupCommit(Arrivals(house.store), ring=house.bell.set)
 
     @asynccontextmanager

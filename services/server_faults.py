@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from traceback import format_tb
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -51,8 +52,12 @@ def add_fault_handlers(app: FastAPI) -> None:
 
 
 def in_words(fault: Exception) -> str:
-    """For people who watch: what is away."""
-    return next((message for kind, message in _LATER.items() if isinstance(fault, kind)), "Something is away.")
+    """For people who watch: what is away. A fault that is ours is logged, without its message."""
+    for kind, message in _LATER.items():
+        if isinstance(fault, kind):
+            return message
+    log.error("the summary cannot be made: %s\n%s", type(fault).__name__, "".join(format_tb(fault.__traceback__)))
+    return "The summary cannot be made at the moment; why was logged."
 
 
 def _later(message: str) -> Callable[[Request, Exception], JSONResponse]:

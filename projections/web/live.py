@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, NamedTuple
 
 import orjson
@@ -40,14 +40,12 @@ class Live:
         summary: SummaryReader,
         threads: Threads,
         *,
-        faults: tuple[type[Exception], ...],
-        in_words: Callable[[Exception], str] = str,
+        in_words: Callable[[Exception], str],
         every_s: float = EVERY_S,
     ) -> None:
-        """`faults` are troubles that pass: watchers are told of them, in words, and stay."""
+        """`in_words` says of a fault what watchers shall be told: they stay, and it is tried again."""
         self._summary = summary
         self._threads = threads
-        self._faults = faults
         self._in_words = in_words
         self._every_s = every_s
         self._watchers = 0
@@ -60,14 +58,14 @@ class Live:
     def is_full(self) -> bool:
         return self._watchers >= MAX_WATCHERS
 
-    async def watch(self, last_event_id: str | None) -> AsyncIterator[ServerSentEvent]:
+    async def watch(self, last_event_id: str | None) -> AsyncGenerator[ServerSentEvent, None]:
         """The summary now, unless the watcher has this one, and then whenever it changes."""
         until = time.monotonic() + MAX_WATCH_S
         seen = 0
         self._enter()
         try:
             yield ServerSentEvent(retry=_RETRY_MS)
-            while (message := await self._after(seen)) is not None and time.monotonic() < until:
+            while (message := await self._after(seen, until - time.monotonic())) is not None:
                 if seen or last_event_id is None or message.event_id != last_event_id:
                     yield ServerSentEvent(event=message.event, id=message.event_id, raw_data=message.text)
                 seen = message.number
@@ -88,11 +86,17 @@ class Live:
             self._newest = None  # it may be hours old
             self._maker = asyncio.create_task(self._make())
 
-    async def _after(self, number: int) -> _Message | None:
-        """The newest message, once it is newer than that; None if we close."""
-        async with self._news:
-            while not self._closed and (self._newest is None or self._newest.number <= number):
-                await self._news.wait()
+    async def _after(self, number: int, patience_s: float) -> _Message | None:
+        """The newest message, once it is newer than that; None if we close, or the watcher has watched long enough."""
+
+        def is_there() -> bool:
+            return self._closed or (self._newest is not None and self._newest.number > number)
+
+        try:
+            async with asyncio.timeout(patience_s), self._news:
+                await self._news.wait_for(is_there)
+        except TimeoutError:
+            return None
         return None if self._closed else self._newest
 
     async def _make(self) -> None:
@@ -104,7 +108,7 @@ class Live:
                 if signature != shown:
                     number += 1
                     await self._publish(_summary(number, await self._threads.run(self._summary.read)))
-            except self._faults as fault:
+            except Exception as fault:  # noqa: BLE001 - told to everybody who watches, and tried again
                 signature = self._in_words(fault)
                 if signature != shown:
                     number += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from typing import Annotated, Any
 
 import orjson
@@ -96,8 +97,8 @@ async def _choice(
     channel: Filter = None, number: Filter = None, customer: Filter = None, status: Filter = None, hold: Filter = None
 ) -> ReadPage:
     """Which orders are listed: at most one kind of filter."""
-    given = {name for name, value in locals().items() if value is not None}
-    match sorted(given):
+    filters = {"channel": channel, "number": number, "customer": customer, "status": status, "hold": hold}
+    match [name for name, value in filters.items() if value is not None]:
         case []:
             return lambda reads, limit, cursor: reads.newest(limit, cursor)
         case ["channel", "number"]:
@@ -175,8 +176,9 @@ def _add_summary(router: APIRouter, queries: Queries) -> None:
 
         The id of a `summary` is the position that it shows. A comment every 15 s keeps the line open.
         """
-        async for event in queries.live.watch(last_event_id):
-            yield event
+        async with aclosing(queries.live.watch(last_event_id)) as events:
+            async for event in events:
+                yield event
 
 
 def _found(answer: dict[str, Any] | None, thing: str) -> dict[str, Any]:

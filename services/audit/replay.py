@@ -136,7 +136,12 @@ def _as_text(recorded: Recorded, personal_data: bool) -> str:
     if isinstance(recorded.event, Unreadable):
         return f"{place}  {recorded.type}  {recorded.id}  unreadable: {recorded.event.reason}"
     times = f"{_time(recorded.recorded_at)}  {_time(recorded.occurred_at)}"
-    facts = [f"{name}={_fact(value, personal_data)}" for name, value in recorded.event if value is not None]
+    # The stream's own name says whose event it is.
+    facts = [
+        f"{name}={_fact(value, personal_data)}"
+        for name, value in recorded.event
+        if value is not None and not (name == "order_id" and value in recorded.stream)
+    ]
     return "  ".join([place, times, recorded.id, recorded.type, *facts])
 
 

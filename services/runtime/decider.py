@@ -67,7 +67,9 @@ class Cause(NamedTuple):
     clock: str = WALL_CLOCK
 
     def envelope(self, event: Event) -> NewEvent:
-        return NewEvent(event, self.occurred_at, self.correlation_id, self.causation_id, self.actor, self.clock)
+        # What is about an order belongs to its process, whatever set it off (a receipt serves an order that waits).
+        process = getattr(event, "order_id", None) or self.correlation_id
+        return NewEvent(event, self.occurred_at, process, self.causation_id, self.actor, self.clock)
 
 
 def caused_by(recorded: Recorded, actor: str, now: datetime) -> Cause:

@@ -64,15 +64,16 @@ class Effects:
         if room <= 0:
             return 0
         page = self._feed.read(self.position, room)
+        events = page.beyond(self.position)
         with suppress(CodecError):  # each is looked at by itself below
-            self._desk.load(recorded.stream for recorded in page.events)
-        intents = [recorded for recorded in page.events if self._wanted(recorded)]
+            self._desk.load(recorded.stream for recorded in events)
+        intents = [recorded for recorded in events if self._wanted(recorded)]
         self._open.update((recorded.position, recorded) for recorded in intents)
         self.position = page.reached
         if intents:
             metrics.effect_calls.labels(self.name).inc(len(intents))
             self._lanes.submit(intents)
-        return len(page.events)
+        return len(events)
 
     def _wanted(self, recorded: Recorded) -> bool:
         if self.parking.has(recorded.position):

@@ -67,12 +67,12 @@ class Poller:
 
     def _take_up(self) -> int:
         page = self._feed.read(self.position, self.MAX_OUT)
-        now = self._now()
+        events, now = page.beyond(self.position), self._now()
         with suppress(CodecError):  # each is looked at by itself below
-            self._desk.load(recorded.stream for recorded in page.events)
+            self._desk.load(recorded.stream for recorded in events)
         # Nobody can be asked about what cannot be read. Whoever acts on it parks it; here a later start tries again.
-        self._unreadable |= {one.position for one in page.events if isinstance(one.event, Unreadable)}
-        found = [one for one in page.events if one.position not in self._unreadable and self._still_open(one)]
+        self._unreadable |= {one.position for one in events if isinstance(one.event, Unreadable)}
+        found = [one for one in events if one.position not in self._unreadable and self._still_open(one)]
         for recorded in found:
             self._open[recorded.position] = recorded
             # What an imported history is about has long arrived; today's takes its time.
@@ -81,7 +81,7 @@ class Poller:
         self.position = page.reached
         if not self._open:
             self._track()
-        return len(page.events)
+        return len(events)
 
     def _still_open(self, recorded: Recorded) -> bool:
         try:

@@ -74,8 +74,9 @@ class Timekeeper:
 
     def _note(self) -> int:
         page = self._feed.read(self.position, self.BATCH)
+        events = page.beyond(self.position)
         found: list[tuple[str, _Pending]] = []
-        for recorded in page.events:
+        for recorded in events:
             self._move_clock(recorded)
             for nth, deadline in enumerate(self._deadlines(recorded)):
                 clock = deadline.clock or recorded.clock
@@ -86,7 +87,7 @@ class Timekeeper:
         for clock, pending in found:
             heapq.heappush(self._pending.setdefault(clock, []), pending)
         self.position = page.reached
-        return len(page.events)
+        return len(events)
 
     def _move_clock(self, recorded: Recorded) -> None:
         if isinstance(recorded.event, OrderAccepted) and recorded.clock != WALL_CLOCK:

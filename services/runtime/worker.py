@@ -61,9 +61,7 @@ class Worker:
     def step(self) -> int:
         """Handle one batch; the number of events it took from the feed (0: nothing new)."""
         page = self._feed.read(self.position, self._batch_size)
-        events = page.events
-        if events and events[0].position <= self.position:
-            events = [recorded for recorded in events if recorded.position > self.position]  # delivered again
+        events = page.beyond(self.position)
         if events:
             self._handle(events, page.reached)
         elif page.reached - self._tracked >= self.IDLE_POSITIONS_PER_COMMIT:

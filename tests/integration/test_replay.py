@@ -29,7 +29,7 @@ from tests.examples import BELL, HOLDER, HOUR, LONDON, NOON, placed
 from tests.trading_day import Shop, everything_happens, open_shop
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PERSONAL = ("Quine", "zoe@example.org", "7946", "Example Street", "SW1A")
+PERSONAL = ("Quine", "zoe@example.org", "7946 0018", "Example Street", "SW1A")
 
 
 @pytest.fixture(scope="module")

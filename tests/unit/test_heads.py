@@ -1,8 +1,8 @@
-"""What an append need not ask the database about: see events/heads.py."""
+"""What an append need not ask the database about (events/heads.py), and what it must ask when it is opened."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -66,3 +66,10 @@ def test_a_new_stream_that_somebody_else_began_is_a_conflict(tmp_path: Path) -> 
     with pytest.raises(VersionConflict) as caught:
         store.append([Write("s", 0, [EVENT])])
     assert (caught.value.expected, caught.value.actual) == (0, 1)
+
+
+def test_a_clock_that_was_set_back_does_not_take_the_log_s_time_back(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/w.db"
+    [first] = open_store(url, now=lambda: NOON).append([Write("s", 0, [EVENT])])
+    [second] = open_store(url, now=lambda: NOON - timedelta(hours=1)).append([Write("s", 1, [EVENT])])
+    assert first.recorded_at == second.recorded_at == NOON

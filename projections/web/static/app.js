@@ -58,7 +58,7 @@ function firstSteps() {
   const order = {
     channel: "web", number: "1", currency: "GBP", total: "12.50", payment_token: "tok_ok",
     lines: [{ sku: "MUG", quantity: 2, unit_price: "6.25" }],
-    ship_to: { lines: ["1 High Street"], city: "London", postal_code: "SW1A 1AA", country: "GB" },
+    ship_to: { lines: ["1 High Street"], city: "London", postal_code: "EC1A 1BB", country: "GB" },
   };
   byId("try").textContent = `${send("/stock/receipts", receipt)}\n${send("/orders", order)}`;
 }
