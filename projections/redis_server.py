@@ -182,8 +182,8 @@ class EmbeddedRedis:
             "save": "",
             "appendonly": "yes",
             "appendfsync": "everysec",
-            # What a start has to load: 10 ms a megabyte. A rewrite of 5,000 orders takes 0.2 s of another core, makes 16
-            # MB of 120, and is due whenever the file has doubled.
+            # What a start has to load: 10 ms a megabyte. A rewrite takes 0.2 s of another core for 5,000 orders, makes
+            # 16 MB of 120, and is due whenever the file has doubled.
             "auto-aof-rewrite-min-size": "64mb",
             "no-appendfsync-on-rewrite": "yes",
             "daemonize": "no",

@@ -98,7 +98,7 @@ def up(
     home: Home = DEFAULT_HOME,
 ) -> None:
     """Serve the API and the page, with all workers running, until stopped with Ctrl-C."""
-    from services.server import serve
+    from services.server.serving import serve
     from services.wiring import open_home
 
     with open_home(home) as house:

@@ -17,7 +17,7 @@ def in_words(error: Exception) -> str | None:
     from services.gateway.import_faults import ImportRefused
     from services.journal import JournalError
     from services.runtime.engine import StillFailing
-    from services.server import ServerRefused
+    from services.server.serving import ServerRefused
     from services.wiring import HomeInUse
 
     known = (

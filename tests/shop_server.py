@@ -17,8 +17,8 @@ from events.base import Recorded
 from events.order import OrderKey, order_stream
 from events.store import EventStore
 from services.runtime.settings import Projector, Settings, Warehouse
-from services.server import Server
-from services.server_protocol import BoundedProtocol
+from services.server.protocol import BoundedProtocol
+from services.server.serving import Server
 from services.wiring import House, open_home
 from tests.examples import BUYER, HOLDER, HOME, LONDON
 

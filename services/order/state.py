@@ -173,7 +173,7 @@ def evolve(state: OrderState, event: OrderEvent) -> OrderState:
         case PaymentCaptureRequested():
             return replace(state, money=Money.CAPTURING)
         case OrderCompleted():
-            return replace(state, status=Status.COMPLETED, money=Money.CAPTURED)
+            return replace(state, status=Status.COMPLETED, money=Money.CAPTURED, holds=frozenset())
         case OrderHeld():
             return _held(state, event.hold)
         case OrderHoldReleased():

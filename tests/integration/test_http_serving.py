@@ -17,8 +17,8 @@ import pytest
 from pypdf import PdfReader
 
 from services.runtime.settings import Projector, Settings, Warehouse
-from services.server import Server, ServerRefused
-from services.server_protocol import BoundedProtocol
+from services.server.protocol import BoundedProtocol
+from services.server.serving import Server, ServerRefused
 from services.wiring import open_home
 from tests.e2e.processes import finish, serving, start
 from tests.examples import BUYER, HOLDER, LONDON

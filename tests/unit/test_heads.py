@@ -37,7 +37,10 @@ def test_what_we_did_not_write_is_asked_about() -> None:
 def test_a_stream_that_is_only_watched_is_asked_about_always() -> None:
     heads = Heads()
     heads.note([recorded("mine", 2)])
-    assert heads.unproven({"mine": 2, "none": 0}, [Write("mine", 2, []), Write("none", 0, [])]) == {"mine": 2, "none": 0}
+    assert heads.unproven({"mine": 2, "none": 0}, [Write("mine", 2, []), Write("none", 0, [])]) == {
+        "mine": 2,
+        "none": 0,
+    }
 
 
 def test_what_was_forgotten_is_asked_about_again() -> None:

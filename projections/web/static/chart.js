@@ -46,13 +46,13 @@ const size = () => ({ width: Math.max(240, byId("chart").clientWidth), height: H
 function columns(chart) {
   const scale = 10 ** (chart.exponent ?? 2);
   let at = chart.at.map((start) => start + chart.width_s / 2);
-  let orders = chart.orders;
+  let orders = chart.orders.map((number) => number || null); // no column, not one of no height
   let revenue = chart.revenue_minor.map((minor) => minor / scale);
   if (at.length < 6) {
     const lacking = 6 - at.length;
     const before = Array.from({ length: lacking }, (_, number) => at[0] - (lacking - number) * chart.width_s);
     at = [...before, ...at];
-    orders = [...before.map(() => 0), ...orders];
+    orders = [...before.map(() => null), ...orders];
     revenue = [...before.map(() => 0), ...revenue];
   }
   return [at, orders, revenue];
@@ -85,7 +85,7 @@ function options(chart) {
         fill: color("--column"),
         paths: uPlot.paths.bars({ size: [0.72, 46], radius: 0.15 }),
         points: { show: false },
-        value: (self, orders) => count(orders ?? sum(self.data[1])),
+        value: (self, orders, _, column) => count(column === null ? sum(self.data[1]) : (orders ?? 0)),
       },
       {
         label: "Revenue",
@@ -93,7 +93,8 @@ function options(chart) {
         stroke: color("--line"),
         width: 2,
         points: { size: 5, fill: color("--line") },
-        value: (self, taken) => money((taken ?? sum(self.data[2])).toFixed(chart.exponent ?? 2), chart.currency),
+        value: (self, taken, _, column) =>
+          money((column === null ? sum(self.data[2]) : taken).toFixed(chart.exponent ?? 2), chart.currency),
       },
     ],
   };

@@ -168,6 +168,8 @@ function entry(event, order) {
 // Of lists, a timeline tells the length.
 const COUNTED = { lines: "line", charges: "charge", problems: "problem", unknown: "unknown SKU", missing: "missing SKU" };
 
+const IS_MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d/;
+
 function fact(name, value, order) {
   const { currency, exponent } = order;
   // The currency stands beside each amount, and a single parcel needs no name.
@@ -176,5 +178,5 @@ function fact(name, value, order) {
   if (name.endsWith("_minor") && exponent !== null) {
     return `${words(name.replace("_minor", ""))} ${money(minorToText(value, exponent), currency)}`;
   }
-  return `${words(name)} ${words(String(value))}`;
+  return `${words(name)} ${IS_MOMENT.test(value) ? moment(value) : words(String(value))}`;
 }

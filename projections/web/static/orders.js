@@ -21,7 +21,7 @@ function makeRow(order) {
     {},
     h("th", { scope: "row" }, link, h("small", { class: "channel" }, order.channel)),
     h("td", {}, h("span", { class: "state" }), h("span", { class: "waits" })),
-    h("td", { class: "payment" }),
+    h("td", { class: "payment" }, h("span", {})),
     h("td", { class: "number units" }),
     h("td", { class: "number total" }),
     h("td", {}, h("time", { datetime: order.placed_at, title: moment(order.placed_at) })),
@@ -33,7 +33,7 @@ function updateRow(row, order) {
   state.dataset.state = order.status;
   setText(state, words(order.status));
   row.querySelector(".waits").textContent = order.holds.length ? `held: ${order.holds.map(words).join(", ")}` : "";
-  setText(row.querySelector(".payment"), order.payment ? words(order.payment) : "–");
+  setText(row.querySelector(".payment span"), order.payment ? words(order.payment) : "–");
   row.querySelector(".units").textContent = count(order.units);
   row.querySelector(".total").textContent = money(order.total, order.currency);
   row.querySelector("time").textContent = ago(order.placed_at);

@@ -101,10 +101,10 @@ function drawLow(summary) {
     summary.low,
     ({ sku }) => sku,
     ({ sku }) =>
-      h("tr", {}, h("th", { scope: "row" }, sku), ...[1, 2, 3].map(() => h("td", { class: "number" }))),
+      h("tr", {}, h("th", { scope: "row" }, sku), ...[1, 2, 3].map(() => h("td", { class: "number" }, h("span", {})))),
     (row, { available, backordered, incoming }) => {
       [available, backordered, incoming].forEach((units, column) =>
-        setText(row.children[column + 1], units ? count(units) : column ? "–" : "0"),
+        setText(row.children[column + 1].firstChild, units ? count(units) : column ? "–" : "0"),
       );
       row.classList.toggle("out", available <= 0);
     },
@@ -124,14 +124,14 @@ function drawConsumers(summary) {
         "tr",
         {},
         h("th", { scope: "row" }, h("span", { class: "dot", "aria-hidden": "true" }), name, h("small", { class: "why" })),
-        h("td", { class: "number lag" }),
-        h("td", { class: "number parked" }),
+        h("td", { class: "number lag" }, h("span", {})),
+        h("td", { class: "number parked" }, h("span", {})),
       ),
     (row, { lag, parked, trouble }) => {
       row.dataset.level = trouble || parked ? "bad" : lag ? "warn" : "good";
       row.querySelector(".why").textContent = trouble ?? "";
-      setText(row.querySelector(".lag"), count(lag));
-      setText(row.querySelector(".parked"), count(parked));
+      setText(row.querySelector(".lag span"), count(lag));
+      setText(row.querySelector(".parked span"), count(parked));
     },
   );
 }

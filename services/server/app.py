@@ -36,8 +36,8 @@ from services.payment.decider import DECIDER as PAYMENT
 from services.runtime.decider import Cause
 from services.runtime.desk import Desk
 from services.runtime.settings import Warehouse
-from services.server_faults import add_fault_handlers, in_words
-from services.server_operations import Operations, operations_router
+from services.server.faults import add_fault_handlers, in_words
+from services.server.operations import Operations, operations_router
 from services.shipping.commands import PackParcel, PickItems, RequestLabel, ShipParcel
 from services.shipping.decider import DECIDER as SHIPPING
 from services.shipping.documents import find_parcel

@@ -14,8 +14,8 @@ from types import FrameType
 import uvicorn
 
 from services.runtime.engine import Engine
-from services.server_app import build
-from services.server_protocol import BoundedProtocol
+from services.server.app import build
+from services.server.protocol import BoundedProtocol
 from services.wiring import House
 
 log = logging.getLogger(__name__)
