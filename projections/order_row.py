@@ -145,6 +145,7 @@ def _ends(status: str) -> Fold:
 
     def fold(row: OrderRow, event: Event) -> None:
         row["status"] = status
+        row["holds"] = []
         row["units"]["cancelled"] = max(0, row["units"]["ordered"] - row["units"]["shipped"])
         row["units"]["backordered"] = 0
 

@@ -100,7 +100,9 @@ def _authorize(command: AuthorizePayment, state: PaymentState) -> list[Event]:
 
 def _authorized(command: RecordAuthorized, state: PaymentState) -> list[Event]:
     nobody_asked = state.stage is Stage.NONE and state.operation is None
-    if state.stage in (Stage.AUTHORIZED, Stage.CAPTURED, Stage.REFUNDED) or _undoing(state) or nobody_asked:
+    let_go_already = state.stage is Stage.VOIDED and command.reference == state.reference
+    known = let_go_already or state.stage in (Stage.AUTHORIZED, Stage.CAPTURED, Stage.REFUNDED)
+    if known or nobody_asked or _undoing(state):
         return []
     authorized = PaymentAuthorized(
         order_id=state.order_id, reference=command.reference, amount_minor=command.amount_minor

@@ -101,8 +101,10 @@ def _parcel(state: FulfillmentState) -> dict[str, Any]:
 
 
 def _label(command: RecordLabel, state: FulfillmentState) -> list[Event]:
-    # A label that turns up when nobody waits for it any more was bought all the same: it is recorded.
-    if state.tracking_number or state.stage not in (Stage.PACKED, Stage.CANCELLED):
+    # A label that turns up when nobody waits for it any more was bought all the same: it is recorded. Where it is
+    # unknown whether there is one, the carrier is asked again, and the answer to that counts.
+    expected = state.stage is Stage.PACKED and not state.unknown
+    if state.tracking_number or not (expected or state.stage is Stage.CANCELLED):
         return []
     return [LabelPurchased(**_ids(state), **command._asdict())]
 

@@ -143,15 +143,18 @@ def test_a_payment_is_asked_for_once(history: tuple[Event, ...]) -> None:
     given(*history).when(PLEASE_AUTHORIZE).then_nothing()
 
 
-@pytest.mark.parametrize("history", [PROMISED, TAKING, TAKEN, LETTING_GO, GIVING_BACK, (*GIVING_BACK, REFUNDED)])
+@pytest.mark.parametrize(
+    "history",
+    [PROMISED, TAKING, TAKEN, LETTING_GO, (*LETTING_GO, VOIDED), GIVING_BACK, (*GIVING_BACK, REFUNDED)],
+)
 def test_a_promise_that_is_known_is_not_recorded_again(history: tuple[Event, ...]) -> None:
     given(*history).when(SAYS_YES).then_nothing()
 
 
 @pytest.mark.parametrize(
     "history",
-    [(*ASKING, DECLINED), WAITING_FOR_BUYER, (*LETTING_GO, VOIDED), (*WAITING_FOR_BUYER, EXPIRED)],
-    ids=["declined", "waiting for the buyer", "voided", "expired"],
+    [(*ASKING, DECLINED), WAITING_FOR_BUYER, (*ASKING, DECLINED, VOIDED), (*WAITING_FOR_BUYER, EXPIRED)],
+    ids=["declined", "waiting for the buyer", "nothing to let go", "expired"],
 )
 def test_a_late_promise_is_still_a_fact(history: tuple[Event, ...]) -> None:
     given(*history).when(SAYS_YES).then(AUTHORIZED)

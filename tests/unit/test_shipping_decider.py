@@ -192,9 +192,12 @@ def test_a_refusal_or_silence_answers_an_open_question_or_none(
     given(*history).when(late).then_nothing()
 
 
-@pytest.mark.parametrize("history", [(*BOXED, unknown(1)), (*BOXED, LABEL_REFUSED)], ids=["unknown", "refused"])
-def test_a_label_that_turns_up_late_was_bought_all_the_same(history: tuple[Event, ...]) -> None:
-    given(*history).when(LABEL, ShipParcel()).then(LABEL_PURCHASED, SHIPPED)
+def test_a_label_that_turns_up_after_a_refusal_was_bought_all_the_same() -> None:
+    given(*BOXED, LABEL_REFUSED).when(LABEL, ShipParcel()).then(LABEL_PURCHASED, SHIPPED)
+
+
+def test_a_label_that_turns_up_before_the_carrier_was_asked_again_is_recorded_when_it_is_asked() -> None:
+    given(*BOXED, unknown(1)).when(LABEL, AskCarrier(), LABEL).then(inquiry(1), LABEL_PURCHASED)
 
 
 # --- tracking --------------------------------------------------------------------------------------------------------
