@@ -9,13 +9,13 @@ store, never this file.
 
     JournalError
     ├── JournalUnavailable    the file cannot be opened, or a record could not be written: nothing was recorded
-    └── JournalDamaged        a line in the middle of the file is not a record
+    └── JournalDamaged        a line of the file is not a record, or not one of its owner's
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,14 @@ class Journal:
             for number, line in enumerate(lines, start=1):
                 yield self._parse(number, line)
 
+    def replay_into(self, apply: Callable[[list[Any]], object]) -> None:
+        """Apply every record. Raises JournalDamaged for one that its owner never wrote."""
+        for number, record in enumerate(self.replay(), start=1):
+            try:
+                apply(record)
+            except (LookupError, TypeError, ValueError) as error:
+                raise self._damaged(number) from error
+
     def append(self, record: Sequence[Any]) -> None:
         """Write one record, or raise JournalUnavailable with the file as it was before."""
         if self._fd < 0:
@@ -86,12 +94,13 @@ class Journal:
         try:
             record = orjson.loads(line)
         except orjson.JSONDecodeError as error:
-            raise JournalDamaged(
-                f"{self._path}, line {number}: not a record; move the file away to start anew"
-            ) from error
+            raise self._damaged(number) from error
         if not isinstance(record, list) or not record:
-            raise JournalDamaged(f"{self._path}, line {number}: not a record; move the file away to start anew")
+            raise self._damaged(number)
         return record
+
+    def _damaged(self, number: int) -> JournalDamaged:
+        return JournalDamaged(f"{self._path}, line {number}: not a record; move the file away to start anew")
 
 
 def _whole_lines_bytes(fd: int) -> int:

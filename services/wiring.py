@@ -196,6 +196,7 @@ def _locked(home: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            file.seek(0)
             holder = file.read().strip() or "another process"
             raise HomeInUse(f"{home} is in use by {holder}: stop it first, or name another home with --home") from None
         file.seek(0)

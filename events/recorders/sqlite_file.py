@@ -27,10 +27,10 @@ LOCK_TIMEOUT_S = 10
 
 # A checkpoint per 16 MB of write-ahead log: 1,000 pages (the default) cost 15 us per event, 4,000 cost 12, and 10,000
 # no less, but pauses twice as long.
-_PRAGMAS = ("synchronous=FULL", "wal_autocheckpoint=4000")
+PRAGMAS = ("synchronous=FULL", "wal_autocheckpoint=4000")
 # Streams have random names, so that inserts touch the whole index: keep 64 MB of it (about a million events) at hand.
 # The readers' connections keep SQLite's 2 MB: they scan, and the system's page cache serves them.
-_WRITER_CACHE_KIB = 64 * 1024
+WRITER_CACHE_KIB = 64 * 1024
 _MAX_READERS = 16
 
 
@@ -68,7 +68,7 @@ class _Pool(SQLiteConnectionPool):
         )
         try:
             _use_write_ahead_log(connection)
-            for pragma in _PRAGMAS:
+            for pragma in PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
         except sqlite3.Error:
             connection.close()
@@ -118,7 +118,7 @@ class Datastore(SQLiteDatastore):
         self.pool = _Pool(db_name=str(path), pool_size=_MAX_READERS, max_overflow=_MAX_READERS)
         self._writing = threading.Lock()
         self._writer = self.pool._create_connection()
-        self._writer.rows(f"PRAGMA cache_size=-{_WRITER_CACHE_KIB}")
+        self._writer.rows(f"PRAGMA cache_size=-{WRITER_CACHE_KIB}")
 
     @contextmanager
     def get_connection(self, *, commit: bool) -> Iterator[Connection]:

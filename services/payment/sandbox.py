@@ -58,8 +58,7 @@ class SandboxProvider:
         self._lock = Lock()
         self._books = Books()
         self._journal = Journal(path)
-        for record in self._journal.replay():
-            self._books.apply(tuple(record))
+        self._journal.replay_into(lambda record: self._books.apply(tuple(record)))
 
     def close(self) -> None:
         self._journal.close()

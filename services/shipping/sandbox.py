@@ -94,8 +94,7 @@ class SandboxCarrier:
         self._sold: dict[str, _Order] = {}
         self._stumbled: set[str] = set()
         self._journal = Journal(path)
-        for kind, *fields in self._journal.replay():
-            self._apply(kind, fields)
+        self._journal.replay_into(lambda record: self._apply(record[0], record[1:]))
 
     def close(self) -> None:
         self._journal.close()

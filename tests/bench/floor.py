@@ -15,9 +15,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
 
+from events.recorders.sqlite_file import PRAGMAS, WRITER_CACHE_KIB
+
 READ_PAGE = 1000
 DEFAULT_BATCH_SIZES = (500,)
-PRAGMAS = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL")
+SETTINGS = ("journal_mode=WAL", *PRAGMAS, f"cache_size=-{WRITER_CACHE_KIB}")
+"""Those of the event store."""
 
 _COLUMNS = "originator_id, originator_version, topic, state"
 
@@ -85,8 +88,8 @@ def _batches(rows: list[Row], sizes: Sequence[int]) -> Iterator[list[Row]]:
 
 def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None)
-    for pragma in PRAGMAS:
-        db.execute(pragma)
+    for setting in SETTINGS:
+        db.execute(f"PRAGMA {setting}")
     return db
 
 

@@ -23,6 +23,7 @@ from eventsourcing.system import (
 from eventsourcing.utils import Environment, EnvType, get_topic
 
 from events.order import OrderPlaced
+from events.recorders.sqlite_file import PRAGMAS, WRITER_CACHE_KIB
 from tests.bench.orders import stock_for
 from tests.bench.peer_domain import Fulfillment, Order
 from tests.bench.peer_system import PROJECTIONS, SERVICES, SYSTEM, Inventory, Orders, OrderStatus, Shipping, StockLevels
@@ -64,7 +65,8 @@ class SafePool(SQLiteConnectionPool):
     def _create_connection(self) -> SQLiteConnection:
         connection = super()._create_connection()
         cursor = connection.cursor()
-        cursor.execute("PRAGMA synchronous=FULL")
+        for setting in (*PRAGMAS, f"cache_size=-{WRITER_CACHE_KIB}"):
+            cursor.execute(f"PRAGMA {setting}")
         cursor.execute("PRAGMA synchronous")
         assert cursor.fetchone()[0] == SYNCHRONOUS_FULL, "the peer must be as durable as ours"
         cursor.execute("PRAGMA journal_mode")

@@ -45,7 +45,7 @@ def test_a_stream_that_is_only_watched_is_asked_about_always() -> None:
 
 def test_what_was_forgotten_is_asked_about_again() -> None:
     heads = Heads()
-    heads.MAX_STREAMS = 2  # type: ignore[misc]
+    heads.MAX_STREAMS = 2
     for number in range(5):
         heads.note([recorded(f"s{number}", 1)])
     writes = [Write("s0", 1, [EVENT]), Write("s4", 1, [EVENT])]
