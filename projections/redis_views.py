@@ -54,7 +54,7 @@ class RedisViews:
     def __init__(self, server: RedisServer, *, namespace: str = "waybill") -> None:
         self._server = server
         self._namespace = namespace
-        self._mutex = threading.RLock()
+        self._mutex = threading.Lock()
         self._client: redis.Redis | None = None
 
     def standing(self) -> Standing:
@@ -192,22 +192,33 @@ class RedisViews:
             raise ViewsUnavailable(f"Redis refuses: {error}") from error
 
     def _connected(self) -> redis.Redis:
-        with self._mutex:
+        client = self._client
+        if client is not None:
+            return client
+        # One thread connects, which takes as long as a Redis takes to start; the others do not wait for all of that.
+        if not self._mutex.acquire(timeout=_CONNECT_TIMEOUT_S):
+            raise ViewsUnavailable("there is no Redis: it is still being connected to")
+        try:
             if self._client is None:
-                try:
-                    client: Any = _connect(self._server.url())
-                except (RedisServerError, ValueError) as error:
-                    raise ViewsUnavailable(f"there is no Redis: {error}") from error
-                with self._in_words(client):
-                    # Told beforehand, so that a commit is made even if nobody waits for it to be refused.
-                    client.execute_command("SCRIPT LOAD", _COMMIT.text)
-                self._client = client
+                self._client = self._connect()
             return self._client
+        finally:
+            self._mutex.release()
+
+    def _connect(self) -> redis.Redis:
+        try:
+            client = _client_of(self._server.url())
+        except (RedisServerError, ValueError) as error:
+            raise ViewsUnavailable(f"there is no Redis: {error}") from error
+        with self._in_words(client):
+            # Told beforehand, so that a commit is made even if nobody waits for it to be refused.
+            client.script_load(_COMMIT.text)
+        return client
 
     def _forget(self, client: redis.Redis) -> None:
-        with self._mutex:
-            if self._client is client:
-                self._client = None
+        # Without the mutex, which one who connects may hold for long. At worst a new client is made once too often.
+        if self._client is client:
+            self._client = None
         client.connection_pool.disconnect(inuse_connections=False)
 
 
@@ -264,7 +275,7 @@ _DIFFERENT = _Script(lua.DIFFERENT)
 _MISSING = _Script(lua.MISSING)
 
 
-def _connect(url: str) -> redis.Redis:
+def _client_of(url: str) -> redis.Redis:
     pool = redis.BlockingConnectionPool.from_url(
         url,
         max_connections=_MAX_CONNECTIONS,

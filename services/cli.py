@@ -67,11 +67,12 @@ def import_(
 
 
 def _import(paths: list[Path], format_: str, opening_stock: int, location: str, home: Path) -> dict[str, Any]:
-    from services.gateway.importer import FORMATS, Importer
+    from services.gateway.importer import FORMATS, Importer, checked_files
     from services.wiring import open_home
 
     if format_ not in FORMATS:
         raise Refused(f"there is no format {format_!r}; choose one of: {', '.join(sorted(FORMATS))}")
+    checked_files(paths, FORMATS[format_])  # before a home is made for nothing
     with open_home(home) as house, report.import_progress() as progress:
         importer = Importer(house.store, house.home, FORMATS[format_], opening_stock or None, location, house.catch_up)
         summary = importer.run(paths, progress)

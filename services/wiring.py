@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import fcntl
 import gc
+import logging
 import os
 import threading
 from collections.abc import Iterator
@@ -75,6 +76,7 @@ def open_home(home: Path, settings: Settings | None = None) -> Iterator[House]:
     Raises HomeInUse, StoreUnavailable, RedisServerError or JournalError, each in words.
     """
     settings = settings or Settings()
+    _write_logs(settings)
     home = _made(home)
     collect_garbage_less_often()
     with ExitStack() as stack:
@@ -99,6 +101,11 @@ def open_home(home: Path, settings: Settings | None = None) -> Iterator[House]:
             bell=bell,
         )
         yield House(home, settings, store, views, provider, carrier, engine, bell)
+
+
+def _write_logs(settings: Settings) -> None:
+    """To standard error; where logging is set up already (tests), that is left as it is."""
+    logging.basicConfig(level=settings.log_level.value, format="%(asctime)s %(levelname)s %(message)s")
 
 
 def collect_garbage_less_often() -> None:
@@ -130,6 +137,7 @@ def _services(context: Context, provider: SandboxProvider, carrier: SandboxCarri
 def open_store_of(home: Path, settings: Settings | None = None) -> Iterator[EventStore]:
     """The event store of a home, to read: works while another process writes. StoreUnavailable if there is none."""
     settings = settings or Settings()
+    _write_logs(settings)
     collect_garbage_less_often()
     if settings.store_url is None and not database(home).exists():
         raise StoreUnavailable(

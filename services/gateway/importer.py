@@ -56,6 +56,29 @@ Progress = Callable[[int, int, int, int], None]
 """Told now and then: lines done, bytes done, bytes in all, orders so far."""
 
 
+def checked_files(paths: Sequence[Path], fmt: Format) -> list[Path]:
+    """The files that these paths name, each with a header of this format. Raises ImportRefused, and writes nothing."""
+    files = find_files(paths)
+    for path in files:
+        _check(path, fmt)
+    return files
+
+
+def _check(path: Path, fmt: Format) -> None:
+    try:
+        with path.open("rb") as file:
+            _open(file, fmt, "")
+    except ImportRefused as refusal:
+        raise ImportRefused(f"{path}: {refusal}") from refusal
+    except OSError as error:
+        raise ImportRefused(f"{path}: {error.strerror or error}") from error
+
+
+def _open(file: BinaryIO, fmt: Format, location: str) -> tuple[Iterator[Record], Reader]:
+    records = read_records(file)
+    return records, fmt(read_header(records), location)
+
+
 class Importer:
     """Runs imports of one format into one store."""
 
@@ -86,9 +109,7 @@ class Importer:
         disk fails on the way, and what the store and the pump raise.
         """
         started_s = time.monotonic()
-        files = find_files(paths)
-        for path in files:
-            self._check(path)
+        files = checked_files(paths, self._format)
         self._make_rejects_folder()
         run = _Run(progress, bytes_total=sum(path.stat().st_size for path in files))
         for path, rejects_name in zip(files, rejects_names(files), strict=True):
@@ -96,28 +117,15 @@ class Importer:
         self._pump()
         return run.tally.summary(files=len(files), seconds=time.monotonic() - started_s)
 
-    def _check(self, path: Path) -> None:
-        try:
-            with path.open("rb") as file:
-                self._open(file)
-        except ImportRefused as refusal:
-            raise ImportRefused(f"{path}: {refusal}") from refusal
-        except OSError as error:
-            raise ImportRefused(f"{path}: {error.strerror or error}") from error
-
     def _make_rejects_folder(self) -> None:
         try:
             self._rejects.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ImportRefused(f"cannot make the folder {self._rejects}: {error.strerror or error}") from error
 
-    def _open(self, file: BinaryIO) -> tuple[Iterator[Record], Reader]:
-        records = read_records(file)
-        return records, self._format(read_header(records), self._location)
-
     def _import_file(self, path: Path, rejects_path: Path, run: _Run) -> None:
         with path.open("rb") as file, RejectsFile(rejects_path, file) as rejects:
-            records, reader = self._open(file)
+            records, reader = _open(file, self._format, self._location)
             while _feed(reader, records):
                 self._take(reader, rejects, run)
                 run.report(bytes_in_file=file.tell())

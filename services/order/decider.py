@@ -320,15 +320,19 @@ def _release(command: ReleaseHold, state: OrderState) -> list[Event]:
     after = evolve(state, released)
     if command.payment_token is not None:
         after = replace(after, payment_token=command.payment_token)
+    if state.closed or state.cancelling is not None:
+        return [released, *(_undo_again(after) if command.hold is Hold.PAYMENT else [])]
     return [released, *_proceed(after)]
+
+
+def _undo_again(state: OrderState) -> list[Event]:
+    """A person has settled why the provider would not let the money go."""
+    kept = state.money in (Money.REQUESTED, Money.UNDOING)
+    return [PaymentVoidRequested(order_id=state.order_id)] if kept else []
 
 
 def _proceed(state: OrderState) -> list[Event]:
     """What the order was waiting to ask for, now that one reason to wait is gone."""
-    if state.closed or state.cancelling is not None:
-        # What may still be held is the money that the provider would not let go of.
-        undo = Hold.PAYMENT not in state.holds and state.money in (Money.REQUESTED, Money.UNDOING)
-        return [PaymentVoidRequested(order_id=state.order_id)] if undo else []
     if state.money is Money.DECLINED and Hold.PAYMENT not in state.holds:
         # Holds that came after the money was first asked for stop the sending, not the money.
         return _ask_for_money(state)

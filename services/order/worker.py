@@ -20,5 +20,6 @@ def consumers(context: Context) -> list[Worker]:
             reactions=REACTIONS,
             now=context.now,
             batch_size=context.settings.batch_events,
+            waits_in="target",  # what the stock ledger says of one order shall not hold up the others
         )
     ]

@@ -31,7 +31,7 @@ def in_words(error: Exception) -> str:
 
 
 class Parked(NamedTuple):
-    """One parked event: where it is in the log, and why it waits."""
+    """One parked event: where it is in the log, which stream waits with it, and why."""
 
     consumer: str
     position: int
@@ -76,6 +76,10 @@ class Parking:
             if not self._streams[parked.stream]:
                 del self._streams[parked.stream]
 
+    @property
+    def is_empty(self) -> bool:
+        return not self._events
+
     def has(self, position: int) -> bool:
         return position in self._events
 
@@ -91,11 +95,12 @@ class Parking:
         new: list[NewEvent] = [cause.envelope(event) for event in events]
         return Write(self._stream, self._version, new)
 
-    def parked(self, recorded: Recorded, reason: str) -> EventParked:
+    def parked(self, recorded: Recorded, reason: str, stream: str | None = None) -> EventParked:
+        """`stream` is what waits with it; without it, the stream that it is of."""
         return EventParked(
             consumer=self._consumer,
             position=recorded.position,
-            stream=recorded.stream,
+            stream=stream or recorded.stream,
             event_type=recorded.type,
             reason=reason[:500],
         )

@@ -23,6 +23,15 @@ class Projector(StrEnum):
     INLINE = "inline"
 
 
+class LogLevel(StrEnum):
+    """The words of Python's own logging."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
 class Settings(BaseSettings):
     """See the module's docstring. Times are in the unit that the name ends with."""
 
@@ -54,4 +63,4 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(1_000_000, ge=1_000, description="The largest HTTP body that is read.")
     patience_s: float = Field(30.0, gt=0, description="How long a command waits for a store or Redis that is away.")
-    log_level: str = Field("WARNING", description="DEBUG, INFO, WARNING or ERROR.")
+    log_level: LogLevel = Field(LogLevel.WARNING, description="What is written to standard error, and above.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Literal, NamedTuple
 
 from events.base import Recorded, Tracked, Write
 from events.codec import Unreadable
@@ -24,6 +25,13 @@ Now = Callable[[], datetime]
 
 class UnreadableEvent(Exception):
     """The feed delivered an event that could not be decoded."""
+
+
+class _Waiting(NamedTuple):
+    """An event that is parked, and the stream that waits with it."""
+
+    event: Recorded
+    stream: str
 
 
 class Worker:
@@ -45,8 +53,13 @@ class Worker:
         reactions: Reactions,
         now: Now,
         batch_size: int = 500,
+        waits_in: Literal["source", "target"] = "source",
     ) -> None:
-        """`name` is the consumer's name in the store's tracking; `batch_size` counts events."""
+        """`name` is the consumer's name in the store's tracking; `batch_size` counts events.
+
+        `waits_in` says what waits behind an event that cannot be handled: the stream that it comes from, or the one
+        that it is for. The latter where one source, like the stock ledger, tells of many orders.
+        """
         self.name = name
         self.position = store.tracked_position(name)
         self.parking = Parking(store, name)
@@ -57,6 +70,7 @@ class Worker:
         self._reactions = reactions
         self._now = now
         self._batch_size = batch_size
+        self._waits_in = waits_in
 
     def step(self) -> int:
         """Handle one batch; the number of events it took from the feed (0: nothing new)."""
@@ -110,10 +124,10 @@ class Worker:
                 self._desk.refresh(batch.touched())
                 self.parking.refresh()
 
-    def _decide(self, batch: Batch, events: Sequence[Recorded]) -> list[Recorded]:
+    def _decide(self, batch: Batch, events: Sequence[Recorded]) -> list[_Waiting]:
         """Decide all events of the batch; returns those that must wait behind a parked one of their stream."""
-        behind = [recorded for recorded in events if self.parking.holds(recorded.stream)]
-        waiting = {recorded.position for recorded in behind}
+        behind = [] if self.parking.is_empty else self._behind(events)
+        waiting = {recorded.position for recorded, _ in behind}
         now = self._now()
         planned = [
             (directive, caused_by(recorded, self.name, now))
@@ -126,12 +140,25 @@ class Worker:
             batch.decide(directive, cause)
         return behind
 
+    def _behind(self, events: Sequence[Recorded]) -> list[_Waiting]:
+        found = []
+        for recorded in events:
+            stream = recorded.stream
+            if not self.parking.holds(stream):
+                stream = self._stream_of(recorded, self._react(recorded))
+            if self.parking.holds(stream):
+                found.append(_Waiting(recorded, stream))
+        return found
+
+    def _stream_of(self, recorded: Recorded, directives: Sequence[Directive]) -> str:
+        return directives[0].stream if directives and self._waits_in == "target" else recorded.stream
+
     def _react(self, recorded: Recorded) -> Sequence[Directive]:
         if isinstance(recorded.event, Unreadable):
             raise UnreadableEvent(recorded.event.reason)
         return list(self._reactions[type(recorded.event)](recorded))
 
-    def _commit(self, batch: Batch, reached: int, behind: list[Recorded]) -> None:
+    def _commit(self, batch: Batch, reached: int, behind: list[_Waiting]) -> None:
         also = [self._park_write(behind, "waits behind a parked event of its stream")] if behind else []
         self._refuse_what_is_handled(reached)
         batch.commit(tracked=Tracked(self.name, reached), also=also)
@@ -156,7 +183,8 @@ class Worker:
         try:
             self._refuse_what_is_handled(reached)
             self.parking.refresh()
-            self._store.append([self._park_write([recorded], reason)], tracked=Tracked(self.name, reached))
+            write = self._park_write([_Waiting(recorded, self._stream_to_park(recorded))], reason)
+            self._store.append([write], tracked=Tracked(self.name, reached))
         except AlreadyTracked:
             self._go_on_from_the_log()
             return
@@ -164,9 +192,16 @@ class Worker:
         self.parking.refresh()
         metrics.parked.labels(self.name).inc()
 
-    def _park_write(self, events: list[Recorded], reason: str) -> Write:
-        cause = Cause(self._now(), events[0].correlation_id, events[0].id, self.name)
-        return self.parking.write([self.parking.parked(recorded, reason) for recorded in events], cause)
+    def _stream_to_park(self, recorded: Recorded) -> str:
+        try:
+            return self._stream_of(recorded, self._react(recorded))
+        except Exception:  # the very reason why it is parked: nobody knows whom it is for
+            return recorded.stream
+
+    def _park_write(self, waiting: list[_Waiting], reason: str) -> Write:
+        first = waiting[0].event
+        cause = Cause(self._now(), first.correlation_id, first.id, self.name)
+        return self.parking.write([self.parking.parked(event, reason, stream) for event, stream in waiting], cause)
 
     def replay_parked(self, stream: str | None = None) -> list[Parked]:
         """Handle parked events again, in order; what still fails stays. Returns those that were handled."""

@@ -24,7 +24,7 @@ from events.base import Recorded
 from events.order import OrderPlaced
 from events.payment import PaymentCaptured
 from events.store import open_store
-from services.audit.verify import verify
+from services.audit.verify import Verdict, verify
 from services.inventory.decider import DECIDER as LEDGER
 from services.inventory.state import Bins
 from services.payment.sandbox import SandboxProvider
@@ -207,6 +207,15 @@ def _stock(log: Sequence[Recorded]) -> dict[str, Bins]:
     return dict(state.bins)
 
 
+def verdict(home: Path) -> Verdict:
+    """What the auditor says of the log as it is."""
+    store = open_store(f"sqlite:///{home / 'waybill.db'}")
+    try:
+        return verify(store)
+    finally:
+        store.close()
+
+
 def assert_lawful(home: Path, scratch: Path) -> None:
     """The laws hold at this very moment, also if the process was killed. Looks at a copy, so that nothing is mended."""
     copy = scratch / "copy"
@@ -215,12 +224,8 @@ def assert_lawful(home: Path, scratch: Path) -> None:
         if (home / name).exists():
             shutil.copy(home / name, copy / name)
     if (copy / "waybill.db").exists():
-        store = open_store(f"sqlite:///{copy / 'waybill.db'}")
-        try:
-            verdict = verify(store)
-            assert verdict.ok, verdict.violations
-        finally:
-            store.close()
+        found = verdict(copy)
+        assert found.ok, found.violations
     shutil.rmtree(copy)
 
 

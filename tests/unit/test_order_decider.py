@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import asdict
 
 from events.base import Address, Event
 from events.order import (
@@ -57,7 +58,7 @@ from services.order.commands import (
     ReviewOrder,
 )
 from services.order.decider import DECIDER
-from services.order.state import Money, Status
+from services.order.state import Money, OrderState, Status
 from tests.examples import (
     BELL,
     BUYER,
@@ -758,3 +759,85 @@ def test_personal_data_is_in_no_problem() -> None:
     secret = Address(lines=["Geheimweg 7"], city="Bonn", postal_code="53113", country="DE")
     outcome = given(*HELD_BY_ADDRESS).when(CorrectOrder(BUYER, secret, [BAD_POSTCODE]), CHANGED_MY_MIND)
     assert "Geheimweg" not in "".join(repr(event) for event in outcome.events)
+
+
+def test_a_completed_order_is_held_no_more() -> None:
+    completed = given(*ALL_LEFT, held(Hold.FRAUD)).when(CAPTURED)
+    assert completed.then(COMPLETED).state.holds == frozenset()
+    given(*ALL_LEFT, held(Hold.FRAUD), COMPLETED).when(ReleaseHold(Hold.FRAUD)).then_nothing()
+
+
+# --- in every order in which the services may be heard ---------------------------------------------------------------
+
+Messages = tuple[OrderCommand, ...]
+
+
+def interleavings(*streams: Messages) -> list[Messages]:
+    """Every order that keeps the order of each stream."""
+    if not any(streams):
+        return [()]
+    found = []
+    for number, stream in enumerate(streams):
+        if stream:
+            rest = interleavings(*streams[:number], stream[1:], *streams[number + 1 :])
+            found += [(stream[0], *messages) for messages in rest]
+    return found
+
+
+LEEDS_SHIPPED = NoteParcelShipped(FROM_LEEDS, LEEDS, LEEDS_LINES)
+LEEDS_STOPPED, LONDON_STOPPED = NoteFulfillmentCancelled(FROM_LEEDS), NoteFulfillmentCancelled(FROM_LONDON)
+LEEDS_TOO_LATE, LONDON_TOO_LATE = NoteFulfillmentCancelRefused(FROM_LEEDS), NoteFulfillmentCancelRefused(FROM_LONDON)
+# In which order things are said matters to nobody: what is left to say, and where the order stands, does.
+RACES: dict[str, tuple[tuple[Event, ...], tuple[Messages, ...]]] = {
+    "both parcels leave": (IN_TWO_PARTS, ((LEEDS_SHIPPED,), (LONDON_SHIPPED,))),
+    "both parts stop": (CANCELLING_BOTH, ((LEEDS_STOPPED,), (LONDON_STOPPED,))),
+    "one leaves, one stops": (CANCELLING_BOTH, ((LEEDS_STOPPED,), (LONDON_SHIPPED, LONDON_TOO_LATE))),
+    "both leave all the same": (
+        CANCELLING_BOTH,
+        ((LEEDS_SHIPPED, LEEDS_TOO_LATE), (LONDON_SHIPPED, LONDON_TOO_LATE)),
+    ),
+    "goods and money while it is cancelled": (
+        CANCELLING_GOODS,
+        ((ALLOCATED, NoteStockReleased()), (AUTHORIZED,), (HoldOrder(Hold.FRAUD, []), ReleaseHold(Hold.FRAUD))),
+    ),
+    "a backorder while it is cancelled": (
+        CANCELLING_GOODS,
+        ((NoteStockBackordered({HOLDER: 4}), NoteStockReleased()), (AUTHORIZED,)),
+    ),
+    "money comes and goes while it is cancelled": (
+        CANCELLING_MONEY,
+        ((AUTHORIZED, NotePaymentUndone()), (CHANGED_MY_MIND,), (ALLOCATED,)),
+    ),
+    "money comes late on an expired order": (
+        CLOSED_BY_EXPIRY,
+        ((AUTHORIZED, NotePaymentUndone()), (ALLOCATED,), (CHANGED_MY_MIND,)),
+    ),
+    "money comes late on a cancelled order": (
+        CLOSED_BY_CANCELLATION,
+        ((AUTHORIZED, NotePaymentUndone()), (NoteStockReleased(),), (CHANGED_MY_MIND,)),
+    ),
+}
+
+
+@pytest.mark.parametrize("race", RACES)
+def test_whoever_is_heard_first_the_order_ends_in_one_state(race: str) -> None:
+    history, streams = RACES[race]
+    scenario = given(*history)
+    ends = [scenario.when(*messages) for messages in interleavings(*streams)]
+    assert len(ends) > 1
+    assert {repr(sorted(_standing(end.state).items())) for end in ends} == {
+        repr(sorted(_standing(ends[0].state).items()))
+    }
+    assert {repr(sorted(map(repr, _asked(end.events)))) for end in ends} == {
+        repr(sorted(map(repr, _asked(ends[0].events))))
+    }
+
+
+def _standing(state: OrderState) -> dict[str, Any]:
+    """The state, without the order in which parts were asked for."""
+    return {**asdict(state), "sendings": sorted(state.sendings.items())}
+
+
+def _asked(events: list[Event]) -> list[Event]:
+    """What others are asked for."""
+    return [event for event in events if type(event).__name__.endswith("Requested")]

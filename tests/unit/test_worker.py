@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn, cast
+from typing import Any, Literal, NoReturn, cast
 
 import pytest
 
 from events.base import Contact, Event, Recorded, Tracked, Write
 from events.feed import Feed, StoreFeed
 from events.gateway import StockReceiptReported, report_stream
-from events.inventory import StockReceived, StockReleased, stock_stream
+from events.inventory import StockAllocated, StockReceived, StockReleased, stock_stream
 from events.order import Hold, OrderKey, OrderPlaced, order_stream
 from events.payment import PaymentAuthorized, PaymentDeclined, PaymentInitiated, PaymentVoided, payment_stream
 from events.recorders.memory import MemoryRecorder
@@ -39,6 +39,7 @@ def worker(
     feed: Callable[[EventStore, frozenset[type[Event]]], Feed] = StoreFeed,
     batch_size: int = 500,
     desk: Desk | None = None,
+    waits_in: Literal["source", "target"] = "source",
 ) -> Worker:
     return Worker(
         name,
@@ -48,11 +49,12 @@ def worker(
         reactions=reactions,
         now=Clock(),
         batch_size=batch_size,
+        waits_in=waits_in,
     )
 
 
 def order_worker(store: EventStore, reactions: Reactions = ORDER_REACTIONS, **wishes: Any) -> Worker:
-    return worker(store, "order", ORDER_RULES, reactions, **wishes)
+    return worker(store, "order", ORDER_RULES, reactions, waits_in="target", **wishes)
 
 
 def receipt(number: int, units: int = 1) -> Write:
@@ -429,6 +431,47 @@ def test_what_still_cannot_be_handled_stays_with_all_that_waits_behind_it() -> N
     assert [parked.stream for parked in half_mended.parking.entries()] == [payment_stream(first)] * 2
 
 
+def ledger_says(store: EventStore, *orders: str) -> None:
+    lines = {HOLDER: {LONDON: 6}, BELL: {LONDON: 2}}
+    write(store, stock_stream(), *(StockAllocated(order_id=order_id, lines=lines) for order_id in orders))
+
+
+def test_what_the_stock_ledger_says_of_one_order_does_not_hold_up_the_others() -> None:
+    store = FaultyStore()
+    bad, good = paid_order(store, "1"), paid_order(store, "2")
+    for order_id in (bad, good):
+        payment_says(store, order_id, PaymentAuthorized)
+    one = order_worker(store, poisoned_decisions(order_stream(bad)))
+    run(one)
+    ledger_says(store, bad, good)
+    run(one)
+    ledger_says(store, bad)
+    run(one)
+    assert types(store, order_stream(good))[3:] == [
+        "order.allocation_requested", "order.confirmed", "order.fulfillment_requested",
+    ]  # fmt: skip
+    assert types(store, order_stream(bad))[3:] == []
+    assert [(parked.stream, parked.event_type) for parked in one.parking.entries()] == [
+        (order_stream(bad), "payment.authorized.v1"),
+        (order_stream(bad), "inventory.stock_allocated.v1"),
+        (order_stream(bad), "inventory.stock_allocated.v1"),
+    ]
+    order_worker(store).replay_parked()
+    assert types(store, order_stream(bad)) == types(store, order_stream(good))
+
+
+def poisoned_decisions(bad: str) -> Reactions:
+    """The reactions are well, but what they ask of this stream cannot be decided."""
+
+    def spoiled(react: Callable[[Recorded], Any]) -> Callable[[Recorded], Any]:
+        def directives(recorded: Recorded) -> Any:
+            return [one._replace(command=None) if one.stream == bad else one for one in react(recorded)]
+
+        return directives
+
+    return {event_class: spoiled(react) for event_class, react in ORDER_REACTIONS.items()}
+
+
 def test_only_one_stream_may_be_replayed() -> None:
     store = FaultyStore()
     first, second = paid_order(store, "1"), paid_order(store, "2")
@@ -522,7 +565,7 @@ def test_a_stream_that_cannot_be_read_parks_what_needs_its_state() -> None:
     restarted = order_worker(store)
     run(restarted)
     assert types(store, order_stream(good))[3:] == ["order.allocation_requested"]
-    assert [parked.stream for parked in restarted.parking.entries()] == [payment_stream(bad)]
+    assert [parked.stream for parked in restarted.parking.entries()] == [order_stream(bad)]
 
 
 def test_no_personal_data_is_kept_with_a_parked_event() -> None:
