@@ -32,7 +32,7 @@ from events.base import (
 OrderId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{36}$")]
 FulfillmentId = Annotated[str, StringConstraints(min_length=38, max_length=80)]
 
-UnitPrice = Annotated[str, StringConstraints(pattern=r"^-?\d{1,12}(\.\d{1,6})?$")]
+UnitPrice = Annotated[str, StringConstraints(pattern=r"^-?[0-9]{1,12}(\.[0-9]{1,6})?$")]
 """A price per unit in major units as exact decimal text; it may carry more decimals than the currency."""
 
 _ORDERS = UUID("6f1d7a52-6c1b-5d0e-9c0e-3f4b7a7e4d10")

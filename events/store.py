@@ -191,7 +191,12 @@ def open_store(url: str, *, now: Now = utc_now) -> EventStore:
 
     After "sqlite:///" comes a path as it is, relative or absolute. Raises StoreUnavailable if it cannot be opened.
     """
-    return EventStore(_recorder(url), now=now)
+    recorder = _recorder(url)
+    try:
+        return EventStore(recorder, now=now)
+    except StoreUnavailable:
+        recorder.close()
+        raise
 
 
 def _recorder(url: str) -> Recorder:

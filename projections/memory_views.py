@@ -149,7 +149,7 @@ class MemoryViews:
     def begin_generation(self, builder: str, ttl_s: float) -> int:
         with self._lock:
             if self._builder.holder() not in ("", builder):
-                raise ViewsBusy("another rebuild is under way")
+                raise ViewsBusy("another rebuild is under way, or was killed within the last minute: try again later")
             self._builder.give(builder, ttl_s)
             self._highest += 1
             self._keep_only(self._live)

@@ -101,7 +101,7 @@ class RedisViews:
         names = self._key("builder"), self._key("live"), self._key("generations")
         number = self._run(_BEGIN, *names, builder, _ms(ttl_s))
         if number is None:
-            raise ViewsBusy("another rebuild is under way")
+            raise ViewsBusy("another rebuild is under way, or was killed within the last minute: try again later")
         self._delete_all_but(self.standing().generation)
         return int(number)
 

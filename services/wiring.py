@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from events.feed import StoreFeed
-from events.store import EventStore, StoreUnavailable, open_store, utc_now
+from events.store import EventStore, StoreUnavailable, VersionConflict, open_store, utc_now
 from projections.catalogue import PROJECTIONS
 from projections.redis_server import RedisServer, open_redis
 from projections.redis_views import RedisViews
@@ -39,7 +39,8 @@ from services.shipping.sandbox import SandboxCarrier
 
 __all__ = ["HomeInUse", "House", "Reads", "open_home", "open_reads", "open_store_of", "parked_events"]
 
-OPERATING_FAULTS = (StoreUnavailable, ViewsUnavailable)
+# A conflict that outlasts a worker's own attempts is contention: it is put off like any other trouble.
+OPERATING_FAULTS = (StoreUnavailable, VersionConflict, ViewsUnavailable)
 
 
 class HomeInUse(Exception):

@@ -31,7 +31,7 @@ _Line = StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x
 Text = Annotated[str, _Line]
 Sentence = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
 Described = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Amount = Annotated[str, StringConstraints(pattern=r"^-?\d{1,12}(\.\d{1,6})?$")]
+Amount = Annotated[str, StringConstraints(pattern=r"^-?[0-9]{1,12}(\.[0-9]{1,6})?$")]
 """Money in major units as exact decimal text: "12.50"."""
 
 

@@ -34,7 +34,6 @@ from tests.e2e.processes import (
     importing,
     killed_at_the_end,
     outlived_s,
-    processes_of,
     serving,
     start,
     trace,
@@ -364,29 +363,26 @@ def redis_at(port: int) -> Iterator[subprocess.Popen[bytes]]:
         server.wait()
 
 
-def redis_setting(port: int, patience_s: float = 60) -> Environment:
-    return {"WAYBILL_REDIS_URL": f"redis://:geheim@127.0.0.1:{port}/0", "WAYBILL_PATIENCE_S": str(patience_s)}
+def redis_setting(port: int, patience_s: float = 60, *, password: str = "") -> Environment:
+    who = f":{password}@" if password else ""
+    return {"WAYBILL_REDIS_URL": f"redis://{who}127.0.0.1:{port}/0", "WAYBILL_PATIENCE_S": str(patience_s)}
 
 
 def test_a_redis_that_does_not_come(good: tuple[Path, Trace], home: Path, free_port: int) -> None:
     file, expected = good
-    outcome = waybill(*importing(file), home=home, env=redis_setting(free_port, patience_s=1))
+    env = redis_setting(free_port, patience_s=1, password="geheim")
+    outcome = waybill(*importing(file), home=home, env=env)
     assert "Redis does not answer" in complaint(outcome)
     assert "geheim" not in outcome.err
     assert trace(home) == expected  # orders do not wait for the read models
-    looked = waybill("status", home=home, env=redis_setting(free_port, patience_s=1))
-    assert "Redis does not answer" in looked.sentence
-    assert waybill("verify", "--json", home=home, env=redis_setting(free_port)).json["ok"] is True
+    assert "Redis does not answer" in waybill("status", home=home, env=env).sentence
+    assert waybill("verify", "--json", home=home, env=env).json["ok"] is True
     is_unharmed(home, good)
-
-
-def redis_url_without_password(port: int, patience_s: float = 60) -> Environment:
-    return {"WAYBILL_REDIS_URL": f"redis://127.0.0.1:{port}/0", "WAYBILL_PATIENCE_S": str(patience_s)}
 
 
 def test_a_redis_that_comes_late_and_goes_for_a_while(good: tuple[Path, Trace], home: Path, free_port: int) -> None:
     file, expected = good
-    env = redis_url_without_password(free_port)
+    env = redis_setting(free_port)
     with killed_at_the_end(start(*importing(file), home=home, env=env)) as process:
         time.sleep(2)
         assert process.poll() is None
@@ -401,7 +397,7 @@ def test_a_redis_that_comes_late_and_goes_for_a_while(good: tuple[Path, Trace], 
 
 
 def test_the_server_takes_orders_while_redis_is_away(home: Path, free_port: int) -> None:
-    with serving(home, env=redis_url_without_password(free_port)) as (_, url), httpx.Client(base_url=url) as client:
+    with serving(home, env=redis_setting(free_port)) as (_, url), httpx.Client(base_url=url) as client:
         taken = client.post("/orders", json=order_body())
         assert taken.status_code == 201
         order_url = taken.json()["status_url"]
@@ -573,9 +569,3 @@ def test_bytes_that_are_no_http_harm_nobody(server: tuple[Path, httpx.Client]) -
             while connection.recv(65_536):
                 pass
     assert client.get("/healthz").json()["ok"] is True
-
-
-def test_nobody_is_left_of_all_this(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The last test: no process of ours names a folder of these tests, but the server above."""
-    left = {pid: words for pid, words in processes_of(tmp_path_factory.getbasetemp()).items() if "server" not in words}
-    assert left == {}

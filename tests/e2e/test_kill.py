@@ -251,6 +251,14 @@ def test_what_is_left_of_a_killed_redis_is_no_obstacle(morning: Undisturbed, hom
     ends_as_if_nothing_happened(morning, home)
 
 
+def test_a_killed_rebuild_leaves_the_live_views_as_they_are(morning: Undisturbed, home: Path) -> None:
+    assert waybill(*importing(morning.file), home=home).code == 0
+    killed = waybill("rebuild", home=home, program=dying("before-views:1"))
+    assert killed.code == -signal.SIGKILL, killed
+    assert waybill("status", "--json", home=home).json == morning.status
+    assert "killed within the last minute" in waybill("rebuild", home=home).sentence
+
+
 # --- orders over HTTP ------------------------------------------------------------------------------------------------
 
 

@@ -71,10 +71,8 @@ def test_a_damaged_file_is_reported_as_damaged(path: Path) -> None:
     content[3 * 4096 :] = b"\xff" * (len(content) - 3 * 4096)
     path.write_bytes(content)
 
-    store = open_store(f"sqlite:///{path}")
     with pytest.raises(StoreUnavailable, match="it is damaged; restore it from a backup"):
-        store.read_after(0, limit=10_000)
-    store.close()
+        open_store(f"sqlite:///{path}").read_after(0, limit=10_000)
 
 
 @pytest.mark.may_skip  # root may write where nobody else may; then the read-only disk below shows it
