@@ -92,6 +92,8 @@ class Parking:
 
     def write(self, events: list[Event], cause: Cause) -> Write:
         """The append that records these events in this parking; call `refresh` after it was committed."""
+        # An event that cannot be read names no process; then the parking is the process.
+        cause = cause._replace(correlation_id=cause.correlation_id or self._stream)
         new: list[NewEvent] = [cause.envelope(event) for event in events]
         return Write(self._stream, self._version, new)
 

@@ -333,7 +333,6 @@ def test_a_parked_event_whose_cause_was_mended_is_handled(poisoned: tuple[Path, 
     assert (order["number"], order["status"]) == ("broken", "completed")
 
 
-@pytest.mark.xfail(reason="the note that parks an unreadable event names no process (Parking.write)")
 def test_a_log_that_was_mended_is_lawful_again(poisoned: tuple[Path, bytes]) -> None:
     home, content = poisoned
     assert waybill("verify", home=home).code == 1
