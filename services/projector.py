@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
@@ -41,8 +42,10 @@ class ProjectorProcess:
 
     name = "projections"
 
-    def __init__(self, home: Path, store: EventStore, views: Views) -> None:
+    def __init__(self, home: Path, store: EventStore, views: Views, environment: Mapping[str, str]) -> None:
+        """`environment` are settings that the child shall see, where they differ from the process's own."""
         self._home = home
+        self._environment = environment
         self._store = store
         self._progress = Progress(views)
         self._process: subprocess.Popen[bytes] | None = None
@@ -75,7 +78,7 @@ class ProjectorProcess:
             self._ended = f"the projector ended with exit code {code} and was started anew"
             self.close()
         if self._process is None:
-            self._process, self._told = _start(self._home), -1
+            self._process, self._told = _start(self._home, self._environment), -1
 
     def _tell(self, head: int) -> None:
         assert self._process is not None
@@ -98,7 +101,7 @@ class ProjectorProcess:
             process.wait()
 
 
-def _start(home: Path) -> subprocess.Popen[bytes]:
+def _start(home: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     # -P and the path: a folder of the user's that is called `services` too must not be taken for ours.
     path = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
     process = subprocess.Popen(
@@ -106,7 +109,7 @@ def _start(home: Path) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         bufsize=0,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, **environment, "PYTHONPATH": path},
         # A session of its own: Ctrl-C is for the process that was asked, which then ends this one by itself.
         start_new_session=True,
     )

@@ -9,6 +9,7 @@ import gc
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -38,6 +39,9 @@ from services.shipping import worker as shipping
 from services.shipping.sandbox import SandboxCarrier
 
 __all__ = ["HomeInUse", "House", "Reads", "open_home", "open_reads", "open_store_of", "parked_events"]
+
+# Commands that only look hold the lock while they bring the read models up: a second or two after a crash.
+LOCK_PATIENCE_S = 2.0
 
 # A conflict that outlasts a worker's own attempts is contention: it is put off like any other trouble.
 OPERATING_FAULTS = (StoreUnavailable, VersionConflict, ViewsUnavailable)
@@ -81,7 +85,7 @@ def open_home(home: Path, settings: Settings | None = None) -> Iterator[House]:
     home = _made(home)
     collect_garbage_less_often()
     with ExitStack() as stack:
-        stack.enter_context(_locked(home))
+        stack.enter_context(_locked(home, patience_s=LOCK_PATIENCE_S))
         store = open_store(store_url(home, settings))
         stack.callback(store.close)
         views = RedisViews(_redis(stack, home, settings))
@@ -120,7 +124,9 @@ def collect_garbage_less_often() -> None:
 def _projections(stack: ExitStack, home: Path, settings: Settings, store: EventStore, views: RedisViews) -> Consumer:
     if settings.projector is Projector.INLINE:
         return ProjectionRunner(store, views, PROJECTIONS, limit=SHOWN_AT_ONCE)
-    projector = ProjectorProcess(home, store, views)
+    urls = {"WAYBILL_STORE_URL": settings.store_url, "WAYBILL_REDIS_URL": settings.redis_url}
+    environment = {name: url.get_secret_value() for name, url in urls.items() if url is not None}
+    projector = ProjectorProcess(home, store, views, environment)
     stack.callback(projector.close)
     return projector
 
@@ -199,20 +205,29 @@ def _made(home: Path) -> Path:
 
 
 @contextmanager
-def _locked(home: Path) -> Iterator[None]:
+def _locked(home: Path, *, patience_s: float = 0.0) -> Iterator[None]:
     """One writer per home. The kernel lets go of the lock when the process ends, however it ends."""
     with _lock_file(home) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            raise HomeInUse(f"{home} is in use by {holder}: stop it first, or name another home with --home") from None
+        deadline_s = time.monotonic() + patience_s
+        while not _lock(file):
+            if time.monotonic() >= deadline_s:
+                file.seek(0)
+                holder = file.read().strip() or "another process"
+                raise HomeInUse(f"{home} is in use by {holder}: stop it first, or name another home with --home")
+            time.sleep(0.05)
         file.seek(0)
         file.truncate()
         file.write(f"process {os.getpid()}")
         file.flush()
         yield
+
+
+def _lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _lock_file(home: Path) -> IO[str]:
