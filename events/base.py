@@ -22,7 +22,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 WALL_CLOCK = "wall"
 
-set_attribute = object.__setattr__  # events are frozen to everybody else
+_set_attribute = object.__setattr__  # events are frozen to everybody else
 
 # Bounds on what the language can say. They are generous for trade and small for a computer: a number outside of
 # them is a typing error or an attack, and 64-bit sums of them cannot overflow.
@@ -69,10 +69,10 @@ class Event(BaseModel):
         lines names them in eight more events, which were a tenth of the whole pipeline's time. Give every field.
         """
         event = cls.__new__(cls)
-        set_attribute(event, "__dict__", fields)
-        set_attribute(event, "__pydantic_fields_set__", cls.__pydantic_fields__.keys())
-        set_attribute(event, "__pydantic_extra__", None)
-        set_attribute(event, "__pydantic_private__", None)
+        _set_attribute(event, "__dict__", fields)
+        _set_attribute(event, "__pydantic_fields_set__", cls.__pydantic_fields__.keys())
+        _set_attribute(event, "__pydantic_extra__", None)
+        _set_attribute(event, "__pydantic_private__", None)
         return event
 
 

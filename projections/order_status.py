@@ -101,6 +101,11 @@ class OrderLines(Table[dict[str, Any]]):
         }
 
 
+def named(entry: list[Any]) -> dict[str, Any]:
+    """One entry of an order's timeline, by the names of its parts."""
+    return dict(zip(("position", "type", "occurred_at", "recorded_at", "facts"), entry, strict=True))
+
+
 class OrderReads(Reader):
     """What one can ask about orders. Rows are OrderRow objects; pages are newest first."""
 
@@ -123,8 +128,7 @@ class OrderReads(Reader):
 
     def timeline(self, order_id: str) -> list[dict[str, Any]]:
         """The order's last events, oldest first."""
-        names = ("position", "type", "occurred_at", "recorded_at", "facts")
-        return [dict(zip(names, entry, strict=True)) for entry in self.entries(_ORDERS, order_id)]
+        return [named(entry) for entry in self.entries(_ORDERS, order_id)]
 
     def newest(self, limit: int, after: str | None = None) -> Page:
         """`after`: the `next` of the page before, here and below."""

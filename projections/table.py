@@ -5,6 +5,7 @@ A row is a JSON object. It belongs to its table alone: `apply` changes it in pla
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -30,7 +31,7 @@ Timelines = dict[str, list[bytes]]
 """New entries by row key, each a line of JSON with its line break, oldest first."""
 
 
-class Table(Generic[RowT]):
+class Table(ABC, Generic[RowT]):
     """One kind of row. Every method is pure, and `apply` takes any event it handles in any order without raising.
 
     A table with timelines has `entries` in its rows: how many there ever were. They are kept in pages of a fixed size,
@@ -44,17 +45,17 @@ class Table(Generic[RowT]):
     page_entries = 50
     pages = 3
 
+    @abstractmethod
     def keys(self, events: Iterable[Any]) -> Iterable[str]:
         """The rows that these events change. A key may come twice."""
-        raise NotImplementedError
 
+    @abstractmethod
     def blank(self, key: str) -> RowT:
         """The row before its first event. An empty one is not kept."""
-        raise NotImplementedError
 
+    @abstractmethod
     def apply(self, recorded: Recorded, rows: Rows[RowT], timelines: Timelines) -> None:
         """Change the rows that `keys` named, and add to their timelines."""
-        raise NotImplementedError
 
     def index(self, row: RowT) -> dict[str, str]:
         """Where the row is found: member by index. Members are ordered by their bytes."""

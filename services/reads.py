@@ -4,21 +4,25 @@ but for one thing: read models that were left behind by a killed process are bro
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from events.base import Event
 from events.feed import spellings
 from events.store import EventStore
 from projections.catalogue import PROJECTIONS
-from projections.order_row import FOLDS, OrderRow, blank_order
-from projections.order_status import OrderReads
+from projections.order_status import OrderReads, Orders, named
 from projections.reader import Progress
 from projections.rebuild import rebuild
 from projections.stock_levels import StockReads
+from projections.table import Rows
 from projections.views import Views
+from services.audit.order_history import order_history
 from services.inventory.reactions import REACTIONS as INVENTORY
 from services.order.reactions import REACTIONS as ORDER
 from services.payment.calls import INTENTS
@@ -99,24 +103,19 @@ class Reads:
 
     def order_at(self, order_id: str, at: datetime | None, position: int | None) -> dict[str, Any] | None:
         """The order as the log knew it then: the same fold as the projection's, stopped earlier."""
-        from services.audit.order_history import order_history
-
-        row: OrderRow = blank_order(order_id)
-        timeline: list[dict[str, Any]] = []
+        orders = Orders()
+        rows, timelines = Rows(orders.blank), defaultdict[str, list[bytes]](list)
         for recorded in order_history(self.store, order_id, at=at, position=position):
-            FOLDS[type(recorded.event)](row, recorded.event)
-            row["updated_position"] = recorded.position
-            timeline.append({"position": recorded.position, "type": recorded.type, "occurred_at": recorded.occurred_at})
-        return {**row, "timeline": timeline} if timeline else None
+            orders.apply(recorded, rows, timelines)
+        if order_id not in rows:
+            return None
+        return {**rows[order_id], "timeline": [named(orjson.loads(line)) for line in timelines[order_id]]}
 
     def stock(self, sku: str) -> dict[str, Any] | None:
         """The article's row and its latest movements; None if it was never stocked."""
         reads = StockReads(self.views)
         row = reads.get(sku)
         return None if row is None else {**row, "timeline": reads.timeline(sku)}
-
-    def low_stock(self, limit: int) -> list[dict[str, Any]]:
-        return StockReads(self.views).low(limit).rows
 
     def rebuild(self, progress: Any) -> dict[str, Any]:
         """See projections/rebuild.py."""
