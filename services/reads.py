@@ -23,26 +23,8 @@ from projections.stock_levels import StockReads
 from projections.table import Rows
 from projections.views import Views
 from services.audit.order_history import order_history
-from services.inventory.reactions import REACTIONS as INVENTORY
-from services.order.reactions import REACTIONS as ORDER
-from services.payment.calls import INTENTS
-from services.payment.reactions import REACTIONS as PAYMENT
+from services.routing import CONSUMES
 from services.runtime.parking import Parked, Parking
-from services.shipping.calls import LABEL_INTENTS
-from services.shipping.reactions import REACTIONS as SHIPPING
-from services.shipping.reactions import SANDBOX_WAREHOUSE
-
-CONSUMES: dict[str, frozenset[type[Event]]] = {
-    "order": frozenset(ORDER),
-    "payment": frozenset(PAYMENT),
-    "payment.calls": INTENTS,
-    "inventory": frozenset(INVENTORY),
-    "shipping": frozenset(SHIPPING),
-    "shipping.warehouse": frozenset(SANDBOX_WAREHOUSE),
-    "shipping.labels": LABEL_INTENTS,
-}
-"""What each consumer waits for. Timekeepers and the parcel poller are not in it: their tracked position stays before
-the oldest thing that they keep an eye on, which is no lag."""
 
 PARKABLE = (*CONSUMES, "payment.timekeeper", "inventory.timekeeper", "shipping.timekeeper")
 """Every consumer that may have parked events."""

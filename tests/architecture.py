@@ -22,6 +22,8 @@ WIRING = (
     "services/faults.py",
     "services/projector.py",
     "services/reads.py",
+    "services/routing.py",
+    "services/cluster/*.py",
     "services/cli.py",
 )
 
