@@ -62,22 +62,18 @@ class Relay:
         publisher: Publisher,
         routes: Sequence[Route],
         *,
-        leads: Callable[[], bool] = lambda: True,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`leads` is asked at each step: a standby does nothing until it is true."""
         self._store = store
         self._publisher = publisher
         self._routes = [_Routed(one.topic, spellings(one.classes), one.key) for one in routes]
-        self._leads = leads
         self._clock_s = clock_s
-        self._led = False
-        self.position = 0
+        self._marked_s = clock_s()
+        self._last: dict[tuple[str, int], int] = {}
+        self.position = self._start = store.tracked_position(self.name)
 
     def step(self) -> int:
         """Publish the next events; how many there were. Raises PublishFailed and what the store raises."""
-        if not self._lead():
-            return 0
         head = self._store.last_position()
         events = self._store.read_after(self.position, limit=self.BATCH, upto=head, on_unreadable="mark")
         if events:
@@ -85,15 +81,6 @@ class Relay:
         elif self._clock_s() >= self._marked_s + self.MARK_EVERY_S:
             self._mark()
         return len(events)
-
-    def _lead(self) -> bool:
-        leads = self._leads()
-        if leads and not self._led:
-            self.position = self._start = self._store.tracked_position(self.name)
-            self._last: dict[tuple[str, int], int] = {}
-            self._marked_s = self._clock_s()
-        self._led = leads
-        return leads
 
     def _publish(self, events: Sequence[Recorded]) -> None:
         last = dict(self._last)

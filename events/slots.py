@@ -39,6 +39,11 @@ def slot_name(consumer: str, slot: int) -> str:
     return f"{consumer}/{slot:02d}"
 
 
+def without_slot(name: str) -> str:
+    """The consumer behind such a name, whoever did its work."""
+    return name.partition("/")[0]
+
+
 class Delivery(NamedTuple):
     """What a broker says of one slot: between `previous` and `position` nothing of it lies in the log.
 

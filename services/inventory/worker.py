@@ -11,9 +11,18 @@ from services.runtime.worker import Worker
 
 
 def consumers(context: Context) -> list[Worker | Timekeeper]:
-    desk = Desk(context.store, DECIDER)
+    """Everything, in one process; in several, `workers` by slots and `timekeepers` in one of them."""
+    desk = desk_of(context)
+    return [*workers(context, desk), *timekeepers(context, desk)]
+
+
+def desk_of(context: Context) -> Desk:
+    return Desk(context.store, DECIDER)
+
+
+def workers(context: Context, desk: Desk) -> list[Worker]:
     worker = Worker(
-        "inventory",
+        context.name("inventory"),
         store=context.store,
         feed=context.feed(frozenset(REACTIONS)),
         desk=desk,
@@ -21,6 +30,10 @@ def consumers(context: Context) -> list[Worker | Timekeeper]:
         now=context.now,
         batch_size=context.settings.batch_events,
     )
+    return [worker]
+
+
+def timekeepers(context: Context, desk: Desk) -> list[Timekeeper]:
     timekeeper = Timekeeper(
         "inventory.timekeeper",
         store=context.store,
@@ -29,4 +42,4 @@ def consumers(context: Context) -> list[Worker | Timekeeper]:
         sets_deadlines=DEADLINES,
         now=context.now,
     )
-    return [worker, timekeeper]
+    return [timekeeper]

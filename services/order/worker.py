@@ -1,4 +1,4 @@
-"""The order service's consumer."""
+"""The order service's consumer. It has no deadlines of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def consumers(context: Context) -> list[Worker]:
     desk = Desk(context.store, DECIDER)
     return [
         Worker(
-            "order",
+            context.name("order"),
             store=context.store,
             feed=context.feed(frozenset(REACTIONS)),
             desk=desk,

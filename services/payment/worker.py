@@ -16,9 +16,18 @@ from services.runtime.worker import Worker
 
 
 def consumers(context: Context, provider: PaymentProvider) -> list[Worker | Effects | Timekeeper]:
-    desk = Desk(context.store, DECIDER)
+    """Everything, in one process; in several, `workers` by slots and `timekeepers` in one of them."""
+    desk = desk_of(context)
+    return [*workers(context, desk, provider), *timekeepers(context, desk)]
+
+
+def desk_of(context: Context) -> Desk:
+    return Desk(context.store, DECIDER)
+
+
+def workers(context: Context, desk: Desk, provider: PaymentProvider) -> list[Worker | Effects]:
     worker = Worker(
-        "payment",
+        context.name("payment"),
         store=context.store,
         feed=context.feed(frozenset(REACTIONS)),
         desk=desk,
@@ -26,7 +35,7 @@ def consumers(context: Context, provider: PaymentProvider) -> list[Worker | Effe
         now=context.now,
         batch_size=context.settings.batch_events,
     )
-    return [worker, _effects(context, desk, provider), _timekeeper(context, desk)]
+    return [worker, _effects(context, desk, provider)]
 
 
 def _effects(context: Context, desk: Desk, provider: PaymentProvider) -> Effects:
@@ -34,7 +43,7 @@ def _effects(context: Context, desk: Desk, provider: PaymentProvider) -> Effects
     action_ttl = timedelta(seconds=settings.action_ttl_s)
     call = PaymentCalls(provider, now=context.now, timeout_s=settings.call_timeout_s, action_ttl=action_ttl)
     return Effects(
-        "payment.calls",
+        context.name("payment.calls"),
         store=context.store,
         feed=context.feed(INTENTS),
         desk=desk,
@@ -47,8 +56,8 @@ def _effects(context: Context, desk: Desk, provider: PaymentProvider) -> Effects
     )
 
 
-def _timekeeper(context: Context, desk: Desk) -> Timekeeper:
-    return Timekeeper(
+def timekeepers(context: Context, desk: Desk) -> list[Timekeeper]:
+    timekeeper = Timekeeper(
         "payment.timekeeper",
         store=context.store,
         feed=context.feed(frozenset(DEADLINES) | MOVES_CLOCKS),
@@ -56,3 +65,4 @@ def _timekeeper(context: Context, desk: Desk) -> Timekeeper:
         sets_deadlines=DEADLINES,
         now=context.now,
     )
+    return [timekeeper]

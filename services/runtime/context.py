@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from events.base import Event
 from events.feed import Feed
+from events.slots import slot_name
 from events.store import EventStore
 from services.runtime.calls import CallLoop
 from services.runtime.settings import Settings
@@ -18,6 +19,7 @@ class Context(NamedTuple):
 
     feed   a feed of these event classes; the only thing that differs between embedded and distributed
     news   rings the engine's bell: something finished outside of its thread
+    slot   the part of the work that this process's consumers shall do; None: all of it (events/slots.py)
     """
 
     store: EventStore
@@ -26,3 +28,8 @@ class Context(NamedTuple):
     loop: CallLoop
     news: Callable[[], None]
     feed: Callable[[frozenset[type[Event]]], Feed]
+    slot: int | None = None
+
+    def name(self, consumer: str) -> str:
+        """Under which name a consumer is tracked."""
+        return consumer if self.slot is None else slot_name(consumer, self.slot)

@@ -14,6 +14,7 @@ from contextlib import suppress
 from events.base import Recorded, Tracked
 from events.codec import CodecError
 from events.feed import Feed
+from events.slots import without_slot
 from events.store import AlreadyTracked, EventStore, StoreError, VersionConflict
 from services.runtime import metrics
 from services.runtime.calls import Call, CallLoop, Finished, Lanes
@@ -37,6 +38,7 @@ class Effects:
         loop: CallLoop, now: Now, news: Callable[[], None], lanes: int = 64,
     ) -> None:  # fmt: skip
         self.name = name
+        self._actor = without_slot(name)
         self.position = store.tracked_position(name)
         self.parking = Parking(store, name)
         self._tracked = self.position
@@ -71,7 +73,7 @@ class Effects:
         self._open.update((recorded.position, recorded) for recorded in intents)
         self.position = page.reached
         if intents:
-            metrics.effect_calls.labels(self.name).inc(len(intents))
+            metrics.effect_calls.labels(self._actor).inc(len(intents))
             self._lanes.submit(intents)
         return len(events)
 
@@ -123,7 +125,7 @@ class Effects:
                 self._close(batch, [one.intent.position for one in finished])
                 return
             except VersionConflict:
-                metrics.conflicts.labels(self.name).inc()
+                metrics.conflicts.labels(self._actor).inc()
                 if attempt == attempts:
                     raise
                 self._desk.refresh(batch.touched())
@@ -133,7 +135,7 @@ class Effects:
         self._desk.load(one.directive.stream for one in finished if one.directive)
         for one in finished:
             assert one.directive is not None
-            batch.decide(one.directive, caused_by(one.intent, self.name, now))
+            batch.decide(one.directive, caused_by(one.intent, self._actor, now))
 
     def _close(self, batch: Batch, positions: list[int]) -> None:
         tracked = self._advance(set(positions))
@@ -146,7 +148,7 @@ class Effects:
             self._open.pop(position, None)
         if tracked:
             self._tracked = tracked.position
-        metrics.batch_events.labels(self.name).observe(batch.size)
+        metrics.batch_events.labels(self._actor).observe(batch.size)
 
     def _advance(self, closing: set[int]) -> Tracked | None:
         still_open = [position for position in self._open if position not in closing]
@@ -157,9 +159,9 @@ class Effects:
 
     def _park(self, intent: Recorded, reason: str) -> None:
         """An intent whose call or outcome failed in an unforeseen way: kept, shown, and asked about no more."""
-        metrics.effect_failures.labels(self.name).inc()
+        metrics.effect_failures.labels(self._actor).inc()
         self.parking.refresh()
-        cause = Cause(self._now(), intent.correlation_id, intent.id, self.name)
+        cause = Cause(self._now(), intent.correlation_id, intent.id, self._actor)
         write = self.parking.write([self.parking.parked(intent, reason)], cause)
         try:
             self._store.append([write], tracked=self._advance({intent.position}))
@@ -167,7 +169,7 @@ class Effects:
             self._store.append([write])  # another process of our name is further on
         self._open.pop(intent.position, None)
         self.parking.refresh()
-        metrics.parked.labels(self.name).inc()
+        metrics.parked.labels(self._actor).inc()
 
     def replay_parked(self, stream: str | None = None) -> list[Parked]:
         """Call again for parked intents and record what comes of it. Returns those that have an outcome now."""
@@ -184,4 +186,4 @@ class Effects:
         return await self._call(intent)
 
     def _cause_of(self, recorded: Recorded) -> Cause:
-        return caused_by(recorded, self.name, self._now())
+        return caused_by(recorded, self._actor, self._now())

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from events.base import WALL_CLOCK, Recorded, Tracked
 from events.codec import CodecError, Unreadable
 from events.feed import Feed
+from events.slots import without_slot
 from events.store import AlreadyTracked, EventStore, StoreError, VersionConflict
 from services.runtime import metrics
 from services.runtime.calls import Call, CallLoop, Finished, Lanes
@@ -36,6 +37,7 @@ class Poller:
     ) -> None:  # fmt: skip
         """`every_s`: seconds between two questions about the same thing."""
         self.name = name
+        self._actor = without_slot(name)
         self.position = store.tracked_position(name)
         self._tracked = self.position
         self._store = store
@@ -97,7 +99,7 @@ class Poller:
             self._out.add(position)
             asked.append(self._open[position])
         if asked:
-            metrics.effect_calls.labels(self.name).inc(len(asked))
+            metrics.effect_calls.labels(self._actor).inc(len(asked))
             self._lanes.submit(asked)
 
     def _record(self) -> int:
@@ -121,7 +123,7 @@ class Poller:
             raise
         except Exception:
             if len(finished) == 1:
-                metrics.effect_failures.labels(self.name).inc()
+                metrics.effect_failures.labels(self._actor).inc()
                 return
             middle = len(finished) // 2
             self._commit(finished[:middle])
@@ -136,11 +138,11 @@ class Poller:
                 for one in finished:
                     if one.directive is not None:
                         at = one.directive.occurred_at or now
-                        batch.decide(one.directive, caused_by(one.intent, self.name, at)._replace(occurred_at=at))
+                        batch.decide(one.directive, caused_by(one.intent, self._actor, at)._replace(occurred_at=at))
                 batch.commit()
                 return
             except VersionConflict:
-                metrics.conflicts.labels(self.name).inc()
+                metrics.conflicts.labels(self._actor).inc()
                 if attempt == attempts:
                     raise
                 self._desk.refresh(batch.touched())
@@ -152,7 +154,7 @@ class Poller:
         closed = too_old or not self._still_open(one.intent)
         self._out.discard(position)
         if one.error is not None:
-            metrics.effect_failures.labels(self.name).inc()
+            metrics.effect_failures.labels(self._actor).inc()
         if closed:
             self._open.pop(position, None)
         else:

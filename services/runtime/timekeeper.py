@@ -18,6 +18,7 @@ from events.base import WALL_CLOCK, Event, Recorded, Tracked
 from events.codec import Unreadable
 from events.feed import Feed
 from events.order import OrderAccepted
+from events.slots import without_slot
 from events.store import AlreadyTracked, EventStore, StoreError
 from services.runtime import metrics
 from services.runtime.decider import Cause, Deadline, SetsDeadlines
@@ -47,6 +48,7 @@ class Timekeeper:
     ) -> None:  # fmt: skip
         """The feed must also carry MOVES_CLOCKS."""
         self.name = name
+        self._actor = without_slot(name)
         self.position = store.tracked_position(name)
         self.parking = Parking(store, name)
         self._tracked = self.position
@@ -127,7 +129,7 @@ class Timekeeper:
     def _issue(self, pending: _Pending, now: datetime) -> None:
         source = pending.source
         at = _happens_at(pending, now)
-        cause = Cause(at, source.correlation_id, source.id, self.name, source.clock)
+        cause = Cause(at, source.correlation_id, source.id, self._actor, source.clock)
         try:
             self._desk.execute(pending.deadline.directive(at), cause)
         except StoreError:
@@ -142,10 +144,10 @@ class Timekeeper:
         self.parking.refresh()
         if self.parking.has(source.position):
             return
-        cause = Cause(self._now(), source.correlation_id, source.id, self.name)
+        cause = Cause(self._now(), source.correlation_id, source.id, self._actor)
         self._store.append([self.parking.write([self.parking.parked(source, reason)], cause)])
         self.parking.refresh()
-        metrics.parked.labels(self.name).inc()
+        metrics.parked.labels(self._actor).inc()
 
     def _take_out_of_parking(self, source: Recorded, cause: Cause) -> None:
         if self.parking.has(source.position):

@@ -18,15 +18,22 @@ from services.shipping.carrier import Carrier
 from services.shipping.decider import DECIDER
 from services.shipping.reactions import DEADLINES, REACTIONS, SANDBOX_WAREHOUSE
 
-Consumers = list[Worker | Effects | Timekeeper | Poller]
+
+def consumers(context: Context, carrier: Carrier) -> list[Worker | Effects | Poller | Timekeeper]:
+    """Everything, in one process; in several, `workers` by slots and `timekeepers` in one of them."""
+    desk = desk_of(context)
+    return [*workers(context, desk, carrier), *timekeepers(context, desk)]
 
 
-def consumers(context: Context, carrier: Carrier) -> Consumers:
-    desk = Desk(context.store, DECIDER)
-    found: Consumers = [_worker("shipping", context, desk, REACTIONS)]
+def desk_of(context: Context) -> Desk:
+    return Desk(context.store, DECIDER)
+
+
+def workers(context: Context, desk: Desk, carrier: Carrier) -> list[Worker | Effects | Poller]:
+    found: list[Worker | Effects | Poller] = [_worker("shipping", context, desk, REACTIONS)]
     if context.settings.warehouse is Warehouse.SANDBOX:
         found.append(_worker("shipping.warehouse", context, desk, SANDBOX_WAREHOUSE))
-    return [*found, _labels(context, desk, carrier), _tracking(context, desk, carrier), _timekeeper(context, desk)]
+    return [*found, _labels(context, desk, carrier), _tracking(context, desk, carrier)]
 
 
 def address_of(store: EventStore, order_id: str) -> Address | None:
@@ -40,7 +47,7 @@ def address_of(store: EventStore, order_id: str) -> Address | None:
 
 def _worker(name: str, context: Context, desk: Desk, reactions: Reactions) -> Worker:
     return Worker(
-        name,
+        context.name(name),
         store=context.store,
         feed=context.feed(frozenset(reactions)),
         desk=desk,
@@ -55,7 +62,7 @@ def _labels(context: Context, desk: Desk, carrier: Carrier) -> Effects:
         return address_of(context.store, order_id)
 
     return Effects(
-        "shipping.labels",
+        context.name("shipping.labels"),
         store=context.store,
         feed=context.feed(LABEL_INTENTS),
         desk=desk,
@@ -70,7 +77,7 @@ def _labels(context: Context, desk: Desk, carrier: Carrier) -> Effects:
 
 def _tracking(context: Context, desk: Desk, carrier: Carrier) -> Poller:
     return Poller(
-        "shipping.tracking",
+        context.name("shipping.tracking"),
         store=context.store,
         feed=context.feed(TRACKED),
         desk=desk,
@@ -83,8 +90,8 @@ def _tracking(context: Context, desk: Desk, carrier: Carrier) -> Poller:
     )
 
 
-def _timekeeper(context: Context, desk: Desk) -> Timekeeper:
-    return Timekeeper(
+def timekeepers(context: Context, desk: Desk) -> list[Timekeeper]:
+    timekeeper = Timekeeper(
         "shipping.timekeeper",
         store=context.store,
         feed=context.feed(frozenset(DEADLINES) | MOVES_CLOCKS),
@@ -92,3 +99,4 @@ def _timekeeper(context: Context, desk: Desk) -> Timekeeper:
         sets_deadlines=DEADLINES,
         now=context.now,
     )
+    return [timekeeper]

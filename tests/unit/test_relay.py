@@ -88,17 +88,6 @@ def test_what_was_not_confirmed_is_published_again() -> None:
     assert broker.of("all") == [(0, 1), (0, 1), (1, 2)]
 
 
-def test_a_standby_publishes_nothing_until_it_leads() -> None:
-    store, broker = log("order-1"), Broker()
-    leading = False
-    relay = Relay(store, broker, [EVERYTHING], leads=lambda: leading)
-    assert relay.step() == 0
-    assert broker.taken == []
-    leading = True
-    relay.step()
-    assert broker.of("all") == [(0, 1)]
-
-
 def test_two_relays_at_a_time_harm_nobody() -> None:
     store, broker = log("order-1", "order-1"), Broker()
     one, other = Relay(store, broker, [EVERYTHING]), Relay(store, broker, [EVERYTHING])
