@@ -18,6 +18,7 @@ from hypothesis import settings
 from tests.postgres import PostgresServer, server_programs
 
 REQUIRE_ALL = "WAYBILL_REQUIRE_ALL"
+KEPT = {REQUIRE_ALL, "WAYBILL_CLUSTER_CACHE"}  # about the machine, not about Waybill
 
 # Deterministic by default: a test that fails on one run fails on the next. HYPOTHESIS_PROFILE=search draws anew.
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, print_blob=True)
@@ -28,7 +29,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 def pytest_configure() -> None:
     """A developer's own WAYBILL_* settings must not reach the tests."""
     for name in [name for name in os.environ if name.startswith("WAYBILL_")]:
-        if name != REQUIRE_ALL and not name.startswith("WAYBILL_TEST_"):
+        if name not in KEPT and not name.startswith("WAYBILL_TEST_"):
             del os.environ[name]
 
 

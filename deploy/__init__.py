@@ -1,0 +1,1 @@
+"""How Waybill is run: images, manifests, dashboards, and a cluster on one machine (deploy/local)."""

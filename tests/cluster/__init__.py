@@ -1,0 +1,1 @@
+"""Tests that need real servers: Apache Kafka, PostgreSQL, Redis. `pytest tests/cluster`; the servers: servers.py."""
