@@ -4,16 +4,20 @@ A sandbox has to remember what it did even if our process is killed in the middl
 another machine and would. Each record is one line, written by one `write()` to a file opened with O_APPEND. A killed
 process loses nothing that was written; a power cut may, and no sandbox needs to survive one, so there is no fsync.
 
-Not its job: locking (one process owns a journal), compaction, money of anyone's. The truth of Waybill is the event
-store, never this file.
+One process owns a journal, and the kernel lets go of it when that process ends, however it ends: two that wrote to one
+file would each be unaware of what the other sold.
+
+Not its job: compaction, money of anyone's. The truth of Waybill is the event store, never this file.
 
     JournalError
-    ├── JournalUnavailable    the file cannot be opened, or a record could not be written: nothing was recorded
+    ├── JournalUnavailable    the file cannot be opened, is another process's or closed, or a record could not be
+    │                         written: nothing was recorded
     └── JournalDamaged        a line of the file is not a record, or not one of its owner's
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -62,8 +66,10 @@ class Journal:
 
     def append(self, record: Sequence[Any]) -> None:
         """Write one record, or raise JournalUnavailable with the file as it was before."""
-        if self._fd < 0:
+        if self._path is None:
             return
+        if self._fd < 0:
+            raise JournalUnavailable(f"{self._path} was closed")
         line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
         try:
             written = os.write(self._fd, line)
@@ -76,7 +82,7 @@ class Journal:
         self._size_bytes += written
 
     def close(self) -> None:
-        """Idempotent. Records appended afterwards would be lost, so the owner must be done."""
+        """Idempotent. Nothing can be appended afterwards."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -85,10 +91,21 @@ class Journal:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            self._own(path)
             self._size_bytes = _whole_lines_bytes(self._fd)
             os.ftruncate(self._fd, self._size_bytes)
         except OSError as error:
             raise JournalUnavailable(f"cannot open {path}: {error}") from error
+
+    def _own(self, path: Path) -> None:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise JournalUnavailable(
+                f"another process works with {path}: stop it, or share one sandbox (WAYBILL_PROVIDER_URL, "
+                "WAYBILL_CARRIER_URL)"
+            ) from None
 
     def _parse(self, number: int, line: bytes) -> list[Any]:
         try:

@@ -25,8 +25,9 @@ from projections.runner import ProjectionRunner
 from projections.views import Views, ViewsUnavailable
 from services.inventory import worker as inventory
 from services.order import worker as order
+from services.outside import Buyer, open_carrier, open_provider
 from services.payment import worker as payment
-from services.payment.sandbox import SandboxProvider
+from services.payment.provider import PaymentProvider
 from services.projector import SHOWN_AT_ONCE, ProjectorProcess
 from services.reads import Reads, parked_events
 from services.runtime.calls import CallLoop
@@ -36,7 +37,7 @@ from services.runtime.engine import Consumer, Engine
 from services.runtime.settings import Projector, Settings
 from services.runtime.worker import Worker
 from services.shipping import worker as shipping
-from services.shipping.sandbox import SandboxCarrier
+from services.shipping.carrier import Carrier
 
 __all__ = ["HomeInUse", "House", "Reads", "open_home", "open_reads", "open_store_of", "parked_events"]
 
@@ -59,14 +60,21 @@ class House:
     settings: Settings
     store: EventStore
     views: Views
-    provider: SandboxProvider
-    carrier: SandboxCarrier
+    provider: PaymentProvider
+    carrier: Carrier
+    buyer: Buyer
     engine: Engine
     bell: threading.Event
 
     def catch_up(self) -> None:
         """Let all consumers and projections work until nothing is left to do. Raises StillFailing."""
         self.engine.run_until_idle(patience_s=self.settings.patience_s)
+
+    def keep_up(self) -> None:
+        """Let the workers do all there is to do. The projections follow meanwhile, on the second core: between the
+        steps of a long work there is no reason to wait for them. Raises StillFailing.
+        """
+        self.engine.run_until_idle(patience_s=self.settings.patience_s, followers=False)
 
     @property
     def parkable(self) -> dict[str, Worker | Effects]:
@@ -82,7 +90,7 @@ def open_home(home: Path, settings: Settings | None = None) -> Iterator[House]:
     """
     settings = settings or Settings()
     _write_logs(settings)
-    home = _made(home)
+    home = made(home)
     collect_garbage_less_often()
     with ExitStack() as stack:
         stack.enter_context(_locked(home, patience_s=LOCK_PATIENCE_S))
@@ -90,12 +98,10 @@ def open_home(home: Path, settings: Settings | None = None) -> Iterator[House]:
         stack.callback(store.close)
         views = RedisViews(_redis(stack, home, settings))
         stack.callback(views.close)
-        provider = SandboxProvider(home / "sandbox-payments.jsonl")
-        stack.callback(provider.close)
-        carrier = SandboxCarrier(home / "sandbox-parcels.jsonl")
-        stack.callback(carrier.close)
         loop = CallLoop()
         stack.callback(loop.close)
+        provider, buyer = open_provider(stack, home, settings, loop)
+        carrier = open_carrier(stack, home, settings, loop)
         bell = threading.Event()
         context = Context(store, settings, utc_now, loop, bell.set, lambda classes: StoreFeed(store, classes))
         projections = _projections(stack, home, settings, store, views)
@@ -105,7 +111,7 @@ def open_home(home: Path, settings: Settings | None = None) -> Iterator[House]:
             operating_faults=OPERATING_FAULTS,
             bell=bell,
         )
-        yield House(home, settings, store, views, provider, carrier, engine, bell)
+        yield House(home, settings, store, views, provider, carrier, buyer, engine, bell)
 
 
 def _write_logs(settings: Settings) -> None:
@@ -131,7 +137,7 @@ def _projections(stack: ExitStack, home: Path, settings: Settings, store: EventS
     return projector
 
 
-def _services(context: Context, provider: SandboxProvider, carrier: SandboxCarrier) -> list[Consumer]:
+def _services(context: Context, provider: PaymentProvider, carrier: Carrier) -> list[Consumer]:
     return [
         *order.consumers(context),
         *payment.consumers(context, provider),
@@ -196,7 +202,7 @@ def database(home: Path) -> Path:
     return home / "waybill.db"
 
 
-def _made(home: Path) -> Path:
+def made(home: Path) -> Path:
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -32,6 +32,30 @@ class LogLevel(StrEnum):
     ERROR = "ERROR"
 
 
+class LogFormat(StrEnum):
+    """What a line of the log looks like."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class KafkaSecurity(StrEnum):
+    """The words of Kafka's own clients."""
+
+    PLAINTEXT = "PLAINTEXT"
+    SSL = "SSL"
+    SASL_PLAINTEXT = "SASL_PLAINTEXT"
+    SASL_SSL = "SASL_SSL"
+
+
+class KafkaMechanism(StrEnum):
+    """How a client proves who it is, in Kafka's words."""
+
+    PLAIN = "PLAIN"
+    SCRAM_SHA_256 = "SCRAM-SHA-256"
+    SCRAM_SHA_512 = "SCRAM-SHA-512"
+
+
 class Settings(BaseSettings):
     """See the module's docstring. Times are in the unit that the name ends with."""
 
@@ -43,6 +67,12 @@ class Settings(BaseSettings):
     )
     redis_url: SecretStr | None = Field(
         None, description="Where Redis is; without it one is started as a child process. May hold a password."
+    )
+    provider_url: SecretStr | None = Field(
+        None, description="Where the payment provider is; without it the sandbox of the home. May hold a password."
+    )
+    carrier_url: SecretStr | None = Field(
+        None, description="Where the carrier is; without it the sandbox of the home. May hold a password."
     )
     warehouse: Warehouse = Field(
         Warehouse.SANDBOX, description="sandbox: works by itself; manual: people over the API."
@@ -64,3 +94,22 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(1_000_000, ge=1_000, description="The largest HTTP body that is read.")
     patience_s: float = Field(30.0, gt=0, description="How long a command waits for a store or Redis that is away.")
     log_level: LogLevel = Field(LogLevel.WARNING, description="What is written to standard error, and above.")
+    log_format: LogFormat = Field(
+        LogFormat.TEXT, description="text: for people; json: one object a line, for collectors."
+    )
+    kafka: str | None = Field(None, description="Kafka's bootstrap servers: host:port,host:port.")
+    kafka_security: KafkaSecurity = Field(
+        KafkaSecurity.PLAINTEXT, description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL, as Kafka calls them."
+    )
+    kafka_mechanism: KafkaMechanism = Field(
+        KafkaMechanism.SCRAM_SHA_512, description="How to log in to Kafka: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."
+    )
+    kafka_user: str | None = Field(None, description="Who logs in to Kafka.")
+    kafka_password: SecretStr | None = Field(None, description="Its password.")
+    kafka_ca_file: Path | None = Field(None, description="Certificates that Kafka's brokers are checked against.")
+    kafka_partitions: int = Field(
+        12, ge=1, le=12, description="Partitions of each topic: a divisor of 12 shares evenly."
+    )
+    kafka_replication: int = Field(1, ge=1, le=5, description="Copies of each topic that Kafka keeps.")
+    metrics_host: str = Field("127.0.0.1", description="Where a role answers /livez, /readyz and /metrics.")
+    metrics_port: int = Field(0, ge=0, le=65_535, description="Its port; 0: any free one.")

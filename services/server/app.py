@@ -189,6 +189,6 @@ def _buyer(house: House) -> SandboxBuyer:
         return True
 
     return SandboxBuyer(
-        complete=lambda order_id: act(order_id, house.provider.complete_action),
-        fail=lambda order_id: act(order_id, house.provider.fail_action),
+        complete=lambda order_id: act(order_id, house.buyer.complete_action),
+        fail=lambda order_id: act(order_id, house.buyer.fail_action),
     )

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from events.base import Address, Contact
 from events.codec import CodecError
@@ -19,7 +20,7 @@ from events.store import CommitOutcomeUnknown, StoreUnavailable, VersionConflict
 from projections.views import ViewsUnavailable
 from services.gateway import requests
 from services.gateway.group_commit import IntakeOverloaded
-from services.payment.provider import ProviderUnavailable
+from services.payment.provider import ProviderTimeout, ProviderUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +33,14 @@ _LATER: dict[type[Exception], str] = {
     VersionConflict: "Others were faster again and again. Nothing was taken: send the same again.",
     IntakeOverloaded: "More is coming in than can be taken. Nothing was taken: send the same again.",
     ProviderUnavailable: "The sandbox provider cannot keep its books. Nothing was done: send the same again.",
+    ProviderTimeout: "The sandbox provider did not answer. Send the same again: it is done once.",
     ViewsUnavailable: "The read models are away for the moment (Redis). Commands are taken all the same.",
 }
 """Faults that pass."""
 RETRY_AFTER_S = 2
 
 _PLAIN = {
+    400: "The body is not JSON in UTF-8.",
     404: "There is nothing at this address. /openapi.json tells what there is.",
     405: "This address does not take this method. /openapi.json tells which it takes.",
 }
@@ -68,11 +71,24 @@ def _later(message: str) -> Callable[[Request, Exception], JSONResponse]:
     return answer
 
 
-def _refused(_: Request, error: Exception) -> JSONResponse:
+def _refused(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    # What the framework says by itself is a word or two; what we say is a sentence.
-    message = error.detail if error.detail.endswith(".") else _PLAIN.get(error.status_code, f"{error.detail}.")
-    return _answer(error.status_code, message, headers=dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_methods_of(request))
+    # What the framework says by itself is a word or two, and a sentence only where it speaks of bodies.
+    is_ours = error.detail.endswith(".") and error.status_code not in (400, 405)
+    message = error.detail if is_ours else _PLAIN.get(error.status_code, f"{error.detail}.")
+    return _answer(error.status_code, message, headers=headers)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """What the address takes. The framework names those of the first route only that begins to fit."""
+    return [
+        method
+        for method in ("DELETE", "GET", "POST", "PUT")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+    ]
 
 
 def _unreadable(_: Request, error: Exception) -> JSONResponse:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, Field
 
 from events.store import EventStore, StoreError
 from projections.catalogue import PROJECTIONS
@@ -17,6 +18,18 @@ from projections.web.sources import ConsumerStatus, Threads
 from services.reads import consumer_lag, parked_events
 from services.runtime import metrics
 from services.runtime.engine import Engine
+
+
+class Health(BaseModel):
+    """What works, in words: "ok" or what is wrong. Everything must for `ok`."""
+
+    ok: bool
+    store: str
+    redis: str
+    engine: str
+    trouble: Annotated[dict[str, str], Field(description="Consumers that are put off at the moment, and why.")]
+    lag: Annotated[dict[str, int], Field(description="Positions that each consumer has still to handle.")]
+    parked: Annotated[int, Field(description="Events that no consumer could handle.")]
 
 
 class Operations:
@@ -46,7 +59,7 @@ class Operations:
         ]
 
     def health(self) -> dict[str, Any]:
-        """What works, in words: "ok" or what is wrong. Everything must for `ok`."""
+        """See Health."""
         store, consumers = self._asked(self.consumers, StoreError)
         redis, lag = self._asked(self._projections_lag, ViewsError, StoreError)
         engine = "ok" if self._is_running() else "stopped: look into the log, and start again"
@@ -83,7 +96,9 @@ class Operations:
 def operations_router(operations: Operations, threads: Threads) -> APIRouter:
     router = APIRouter(tags=["operations"])
 
-    @router.get("/healthz", responses={503: {"description": "Something does not work; the answer says what."}})
+    unwell = {"model": Health, "description": "Something does not work; the answer says what."}
+
+    @router.get("/healthz", response_model=Health, responses={503: unwell})
     async def tell_health() -> JSONResponse:
         """200 if everything works, 503 if not."""
         health = await threads.run(operations.health)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import logging
-import signal
-import socket
 import threading
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
 
 import uvicorn
 
 from services.runtime.engine import Engine
 from services.server.app import build
+from services.server.listening import HttpServer, ServerRefused, listen, stopped_by_signals, url_of
 from services.server.protocol import BoundedProtocol
 from services.wiring import House
+
+__all__ = ["Server", "ServerRefused", "serve"]
 
 log = logging.getLogger(__name__)
 
@@ -26,14 +24,10 @@ MAX_CONNECTIONS = 400
 STOP_TIMEOUT_S = 5
 
 
-class ServerRefused(Exception):
-    """The server cannot listen where it should; the message says why and what to do."""
-
-
 def serve(house: House, host: str, port: int, *, say: Callable[[str], object] = print) -> None:
     """Work and serve until SIGINT or SIGTERM. Raises ServerRefused, or what the engine could not go on with."""
     server = Server(house, host, port)
-    with _stopped_by_signals(server):
+    with stopped_by_signals(server.stop):
         server.run(ready=lambda url: say(f"Waybill serves {url}/ on the home {house.home}. Stop with Ctrl-C."))
     say("Stopped.")
 
@@ -45,7 +39,7 @@ class Server:
         self, house: House, host: str, port: int, *, protocol: type[BoundedProtocol] = BoundedProtocol
     ) -> None:
         """Port 0: any free one. Raises ServerRefused."""
-        self._socket = _listen(host, port)
+        self._socket = listen(host, port)
         self._engine = _EngineThread(house.engine, house.bell, on_death=self.stop)
         application = build(house, self._engine.is_running)
         config = uvicorn.Config(
@@ -60,12 +54,11 @@ class Server:
             limit_concurrency=MAX_CONNECTIONS,
             timeout_graceful_shutdown=STOP_TIMEOUT_S,
         )
-        self._http = _Http(config, application.live.close)
+        self._http = HttpServer(config, before_shutdown=application.live.close)
 
     @property
     def url(self) -> str:
-        host, port = self._socket.getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return url_of(self._socket)
 
     def run(self, *, ready: Callable[[str], object] = lambda url: None) -> None:
         """Until `stop`. `ready` is told the address once requests are answered."""
@@ -77,29 +70,7 @@ class Server:
 
     def stop(self) -> None:
         """From any thread or signal handler. A second time: without waiting for requests under way."""
-        self._http.force_exit = self._http.should_exit
-        self._http.should_exit = True
-
-
-class _Http(uvicorn.Server):
-    """Leaves signals to us, and sends watchers away first: their requests never end by themselves."""
-
-    def __init__(self, config: uvicorn.Config, close_streams: Callable[[], Awaitable[None]]) -> None:
-        super().__init__(config)
-        self.when_started: Callable[[], object] = lambda: None
-        self._close_streams = close_streams
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.when_started()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await self._close_streams()
-        await super().shutdown(sockets)
+        self._http.stop()
 
 
 class _EngineThread:
@@ -135,45 +106,3 @@ class _EngineThread:
             log.error("the engine stopped: %s", type(error).__name__)
             self._error = error
             self._on_death()
-
-
-@contextmanager
-def _stopped_by_signals(server: Server) -> Iterator[None]:
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        server.stop()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (socket.gaierror, UnicodeError):
-        raise ServerRefused(f"there is no address {host!r} to listen on: choose another with --host") from None
-    family, kind, protocol, _, address = found[0]
-    listening = socket.socket(family, kind, protocol)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(2_048)
-    except OSError as error:
-        listening.close()
-        raise ServerRefused(_why_not(error, host, port)) from None
-    return listening
-
-
-def _why_not(error: OSError, host: str, port: int) -> str:
-    match error.errno:
-        case errno.EADDRINUSE:
-            return f"port {port} of {host} is in use by another program: stop it, or choose another with --port"
-        case errno.EACCES:
-            return f"this user may not listen on port {port}: choose one above 1023 with --port"
-        case errno.EADDRNOTAVAIL:
-            return f"{host} is no address of this machine: choose another with --host"
-        case _:
-            return f"cannot listen on port {port} of {host}: {error.strerror}"

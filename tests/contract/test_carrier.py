@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,8 +23,10 @@ from services.shipping.carrier import (
     LabelRefused,
     Shipment,
 )
+from services.shipping.http_carrier import HttpCarrier
 from services.shipping.sandbox import SandboxCarrier
 from services.shipping.tracking_number import is_tracking_number, tracking_number
+from tests.sandbox_server import PATIENCE_S, ServedSandbox
 
 T = TypeVar("T")
 MONDAY = datetime(2024, 3, 4, 9, 0, tzinfo=UTC)
@@ -41,25 +43,55 @@ PARCEL = Shipment(
 
 
 class Depot:
-    """A sandbox that can be killed: `restart` opens the same journal anew."""
+    """A sandbox that can be killed: `restart` opens the same journal anew.
 
-    def __init__(self, path: Path | None) -> None:
+    carrier    the port, as the shipping service sees it
+    books      the sandbox's own books, as only a test can look into them
+    """
+
+    carrier: SandboxCarrier | HttpCarrier
+
+    def __init__(self, path: Path | None, *, over_http: bool = False, haste: float = 1.0) -> None:
         self.path = path
         self.now = MONDAY
         self.slept_s: list[float] = []
-        self.carrier = self._open()
+        self._over_http = over_http
+        self._haste = haste
+        self._runner = asyncio.Runner()
+        self._served: ServedSandbox | None = None
+        self._open()
 
     def restart(self) -> None:
-        self.carrier = self._open()
+        self._shut()
+        self._open()
 
-    def _open(self) -> SandboxCarrier:
+    def close(self) -> None:
+        self._shut()
+        self._runner.close()
+
+    def _open(self) -> None:
         async def sleep(seconds: float) -> None:
             self.slept_s.append(seconds)
 
-        return SandboxCarrier(self.path, now=lambda: self.now, sleep=sleep, slow_s=0.2)
+        self.books = SandboxCarrier(self.path, now=lambda: self.now, haste=self._haste, sleep=sleep, slow_s=0.2)
+        if self._over_http:
+            self._served = ServedSandbox(carrier=self.books)
+            self.carrier = HttpCarrier(self._served.url, PATIENCE_S)
+        else:
+            self.carrier = self.books
+
+    def _shut(self) -> None:
+        if isinstance(self.carrier, HttpCarrier):
+            self.run(self.carrier.aclose())
+        if self._served is not None:
+            self._served.stop()
+        self.books.close()
+
+    def run(self, call: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(call)
 
     def buy(self, shipment: Shipment = PARCEL, *, key: str = "f/3") -> Label | LabelRefused:
-        return run(self.carrier.buy_label(key=key, shipment=shipment))
+        return self.run(self.carrier.buy_label(key=key, shipment=shipment))
 
     def bought(self, shipment: Shipment = PARCEL, *, key: str = "f/3") -> Label:
         label = self.buy(shipment, key=key)
@@ -67,28 +99,31 @@ class Depot:
         return label
 
     def find(self, key: str = "f/3") -> Label | None:
-        return run(self.carrier.find(key=key))
+        return self.run(self.carrier.find(key=key))
 
     def statuses(self, label: Label) -> list[str]:
-        return [scan.status.value for scan in run(self.carrier.track(tracking_number=label.tracking_number))]
-
-
-def run(call: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(call)
+        return [scan.status.value for scan in self.run(self.carrier.track(tracking_number=label.tracking_number))]
 
 
 def marked(marker: str) -> Shipment:
     return replace(PARCEL, service=marker)
 
 
-@pytest.fixture(params=["in memory", "in a file"])
-def depot(request: pytest.FixtureRequest, tmp_path: Path) -> Depot:
-    return Depot(tmp_path / "carrier.journal" if request.param == "in a file" else None)
+@pytest.fixture(params=["in memory", "in a file", "over http"])
+def depot(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Depot]:
+    path = None if request.param == "in memory" else tmp_path / "carrier.journal"
+    yield from opened(path, over_http=request.param == "over http")
 
 
-@pytest.fixture
-def durable(tmp_path: Path) -> Depot:
-    return Depot(tmp_path / "carrier.journal")
+@pytest.fixture(params=["in a file", "over http"])
+def durable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Depot]:
+    yield from opened(tmp_path / "carrier.journal", over_http=request.param == "over http")
+
+
+def opened(path: Path | None, **wishes: Any) -> Iterator[Depot]:
+    depot = Depot(path, **wishes)
+    yield depot
+    depot.close()
 
 
 # The port's contract
@@ -96,7 +131,7 @@ def durable(tmp_path: Path) -> Depot:
 
 def test_a_label_is_bought_and_found(depot: Depot) -> None:
     carrier: Carrier = depot.carrier
-    assert run(carrier.find(key="f/3")) is None
+    assert depot.run(carrier.find(key="f/3")) is None
     label = depot.bought()
     assert depot.find() == label
     assert is_tracking_number(label.tracking_number)
@@ -105,7 +140,7 @@ def test_a_label_is_bought_and_found(depot: Depot) -> None:
 def test_the_same_purchase_again_buys_nothing(depot: Depot) -> None:
     label = depot.bought()
     assert [depot.buy() for _ in range(50)] == [label] * 50
-    assert depot.carrier.labels() == {"parcel-1": [label]}
+    assert depot.books.labels() == {"parcel-1": [label]}
 
 
 def test_two_parcels_have_two_tracking_numbers(depot: Depot) -> None:
@@ -118,7 +153,7 @@ def test_one_key_for_two_shipments_is_an_error_and_buys_nothing(depot: Depot) ->
     label = depot.bought()
     with pytest.raises(IdempotencyKeyReused):
         depot.buy(replace(PARCEL, parcel_id="parcel-2"))
-    assert depot.carrier.labels() == {"parcel-1": [label]}
+    assert depot.books.labels() == {"parcel-1": [label]}
 
 
 @pytest.mark.parametrize(
@@ -136,7 +171,7 @@ def test_refusals_buy_nothing(depot: Depot, shipment: Shipment, reason: str) -> 
     assert depot.buy(shipment) == LabelRefused(reason)
     assert depot.buy(shipment) == LabelRefused(reason)
     assert depot.find() is None
-    assert depot.carrier.labels() == {}
+    assert depot.books.labels() == {}
 
 
 def test_an_address_on_file_is_enough(depot: Depot) -> None:
@@ -165,7 +200,7 @@ def test_a_parcel_abroad_takes_longer(depot: Depot) -> None:
 
 def test_scans_follow_the_time_of_the_order(depot: Depot) -> None:
     label = depot.bought(replace(PARCEL, ship_at=datetime(2010, 12, 1, 8, 26, tzinfo=UTC)))
-    scans = run(depot.carrier.track(tracking_number=label.tracking_number))
+    scans = depot.run(depot.carrier.track(tracking_number=label.tracking_number))
     assert (scans[0].status, scans[0].scanned_at) == (
         TrackingStatus.PRE_TRANSIT,
         datetime(2010, 12, 1, 8, 26, tzinfo=UTC),
@@ -173,12 +208,12 @@ def test_scans_follow_the_time_of_the_order(depot: Depot) -> None:
     assert (scans[-1].status, scans[-1].scanned_at.year) == (TrackingStatus.DELIVERED, 2010)
 
 
-def test_haste_shortens_the_way(tmp_path: Path) -> None:
-    depot = Depot(None)
-    depot.carrier = SandboxCarrier(now=lambda: depot.now, haste=3600)
+def test_haste_shortens_the_way() -> None:
+    depot = Depot(None, haste=3600)
     label = depot.bought()
     depot.now += timedelta(seconds=29)
     assert depot.statuses(label)[-1] == "delivered"
+    depot.close()
 
 
 @pytest.mark.parametrize(("marker", "last"), [("LOST1", "failure"), ("RETURN1", "return_to_sender")])
@@ -190,7 +225,7 @@ def test_parcels_that_do_not_arrive(depot: Depot, marker: str, last: str) -> Non
 
 
 def test_nobody_knows_this_parcel(depot: Depot) -> None:
-    assert run(depot.carrier.track(tracking_number="CA000000005GB")) == []
+    assert depot.run(depot.carrier.track(tracking_number="CA000000005GB")) == []
 
 
 # The markers
@@ -207,7 +242,7 @@ def test_bought_but_the_reply_is_lost(depot: Depot) -> None:
     label = depot.find()
     assert label is not None
     assert depot.buy(marked("TIMEOUT1")) == label
-    assert depot.carrier.labels() == {"parcel-1": [label]}
+    assert depot.books.labels() == {"parcel-1": [label]}
 
 
 @pytest.mark.parametrize(("marker", "error"), [("TIMEOUT0", CarrierTimeout), ("DOWN1", CarrierUnavailable)])

@@ -1,6 +1,7 @@
 """What every payment provider behind the port must do, and how the sandbox misbehaves when its token asks for it.
 
-No event loop machinery: the calls of the sandbox are run to their end one after the other.
+The same tests for the sandbox in this process and for the one behind HTTP: the calls are run to their end one after the
+other.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any, TypeVar
 import pytest
 
 from services.journal import Journal, JournalDamaged, JournalUnavailable
+from services.payment.http_provider import HttpBuyer, HttpProvider
 from services.payment.provider import (
     KEY_LIFETIME,
     ActionRequired,
@@ -35,6 +37,7 @@ from services.payment.provider import (
     Voided,
 )
 from services.payment.sandbox import SandboxProvider
+from tests.sandbox_server import PATIENCE_S, ServedSandbox
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
@@ -50,28 +53,60 @@ class Clock:
 
 
 class Bank:
-    """A sandbox that can be killed: `restart` opens the same journal anew."""
+    """A sandbox that can be killed: `restart` opens the same journal anew.
 
-    def __init__(self, path: Path | None) -> None:
+    provider    the port, as the payment service sees it
+    buyer       what its buyers do there
+    books       the sandbox's own books, as only a test can look into them
+    """
+
+    provider: SandboxProvider | HttpProvider
+    buyer: SandboxProvider | HttpBuyer
+
+    def __init__(self, path: Path | None, *, over_http: bool = False) -> None:
         self.path = path
         self.clock = Clock()
         self.slept_s: list[float] = []
-        self.provider = self._open()
+        self._over_http = over_http
+        self._runner = asyncio.Runner()
+        self._served: ServedSandbox | None = None
+        self._open()
 
     def restart(self) -> None:
-        self.provider = self._open()
+        self._shut()
+        self._open()
 
-    def _open(self) -> SandboxProvider:
+    def close(self) -> None:
+        self._shut()
+        self._runner.close()
+
+    def _open(self) -> None:
         async def sleep(seconds: float) -> None:
             self.slept_s.append(seconds)
 
-        return SandboxProvider(self.path, now=self.clock, sleep=sleep, slow_s=0.2)
+        self.books = SandboxProvider(self.path, now=self.clock, sleep=sleep, slow_s=0.2)
+        if self._over_http:
+            self._served = ServedSandbox(self.books)
+            self.provider = HttpProvider(self._served.url, PATIENCE_S)
+            self.buyer = HttpBuyer(self._served.url, PATIENCE_S)
+        else:
+            self.provider = self.buyer = self.books
+
+    def _shut(self) -> None:
+        if isinstance(self.provider, HttpProvider):
+            self.run(self.provider.aclose())
+        if self._served is not None:
+            self._served.stop()
+        self.books.close()
+
+    def run(self, call: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(call)
 
     def authorize(
         self, token: str = "tok_ok", *, key: str = "a/1", order: str = "order-1", amount_minor: int = 1000
     ) -> Authorized | Declined | ActionRequired:
         call = self.provider.authorize(key=key, order_ref=order, amount_minor=amount_minor, currency="GBP", token=token)
-        return run(call)
+        return self.run(call)
 
     def authorized(self, token: str = "tok_ok", amount_minor: int = 1000) -> str:
         answer = self.authorize(token, amount_minor=amount_minor)
@@ -79,39 +114,47 @@ class Bank:
         return answer.reference
 
     def capture(self, reference: str, amount_minor: int = 1000, *, key: str = "a/3") -> Captured | Refused:
-        return run(self.provider.capture(key=key, reference=reference, amount_minor=amount_minor))
+        return self.run(self.provider.capture(key=key, reference=reference, amount_minor=amount_minor))
 
     def void(self, reference: str, *, key: str = "a/5") -> Voided | Refused:
-        return run(self.provider.void(key=key, reference=reference))
+        return self.run(self.provider.void(key=key, reference=reference))
 
     def refund(self, reference: str, amount_minor: int, *, key: str = "a/7") -> Refunded | Refused:
-        return run(self.provider.refund(key=key, reference=reference, amount_minor=amount_minor))
+        return self.run(self.provider.refund(key=key, reference=reference, amount_minor=amount_minor))
 
     def state(self, order: str = "order-1") -> PaymentState | None:
-        payment = run(self.provider.find(order_ref=order))
+        payment = self.run(self.provider.find(order_ref=order))
         return payment.state if payment else None
 
 
-def run(call: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(call)
-
-
-@pytest.fixture(params=["in memory", "in a file"])
-def bank(request: pytest.FixtureRequest, tmp_path: Path) -> Bank:
-    return Bank(tmp_path / "provider.journal" if request.param == "in a file" else None)
+@pytest.fixture(params=["in memory", "in a file", "over http"])
+def bank(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bank]:
+    path = None if request.param == "in memory" else tmp_path / "provider.journal"
+    yield from opened(path, over_http=request.param == "over http")
 
 
 @pytest.fixture
-def durable(tmp_path: Path) -> Bank:
-    return Bank(tmp_path / "provider.journal")
+def durable(tmp_path: Path) -> Iterator[Bank]:
+    yield from opened(tmp_path / "provider.journal")
+
+
+@pytest.fixture(params=["in a file", "over http"])
+def lasting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bank]:
+    yield from opened(tmp_path / "provider.journal", over_http=request.param == "over http")
+
+
+def opened(path: Path | None, *, over_http: bool = False) -> Iterator[Bank]:
+    bank = Bank(path, over_http=over_http)
+    yield bank
+    bank.close()
 
 
 # The port's contract
 
 
-def test_the_sandbox_is_a_provider(bank: Bank) -> None:
+def test_it_is_a_provider(bank: Bank) -> None:
     provider: PaymentProvider = bank.provider
-    assert run(provider.find(order_ref="order-1")) is None
+    assert bank.run(provider.find(order_ref="order-1")) is None
 
 
 def test_authorize_capture_refund(bank: Bank) -> None:
@@ -122,7 +165,7 @@ def test_authorize_capture_refund(bank: Bank) -> None:
     assert bank.refund(reference, 400, key="a/7") == Refunded(reference, 400)
     assert bank.state() is PaymentState.CAPTURED
     assert bank.refund(reference, 600, key="a/9") == Refunded(reference, 600)
-    payment = run(bank.provider.find(order_ref="order-1"))
+    payment = bank.run(bank.provider.find(order_ref="order-1"))
     assert payment is not None
     assert (payment.state, payment.captured_minor, payment.refunded_minor) == (PaymentState.REFUNDED, 1000, 1000)
 
@@ -132,8 +175,8 @@ def test_the_same_call_again_answers_the_same_and_moves_no_money(bank: Bank) -> 
     assert bank.authorize() == Authorized(reference)
     assert [bank.capture(reference) for _ in range(50)] == [Captured(reference, 1000)] * 50
     assert [bank.refund(reference, 300) for _ in range(3)] == [Refunded(reference, 300)] * 3
-    assert bank.provider.charges() == {"order-1": 1000}
-    [payment] = bank.provider.ledger()
+    assert bank.books.charges() == {"order-1": 1000}
+    [payment] = bank.books.ledger()
     assert payment.refunded_minor == 300
 
 
@@ -151,7 +194,7 @@ def test_one_key_for_two_calls_is_an_error_and_does_nothing(bank: Bank) -> None:
         bank.authorize(amount_minor=2000)
     with pytest.raises(IdempotencyKeyReused):
         bank.capture(reference, key="a/1")
-    assert len(bank.provider.ledger()) == 1
+    assert len(bank.books.ledger()) == 1
     assert bank.state() is PaymentState.AUTHORIZED
 
 
@@ -163,7 +206,7 @@ def test_a_key_is_forgotten_after_its_lifetime_but_find_is_not_fooled(bank: Bank
     assert bank.state() is PaymentState.AUTHORIZED
     # Sent again without asking first, the money is promised twice. This is what `find` is for.
     assert bank.authorize() != Authorized(reference)
-    assert len(bank.provider.ledger()) == 2
+    assert len(bank.books.ledger()) == 2
 
 
 @pytest.mark.parametrize(
@@ -186,9 +229,9 @@ def test_captures_that_are_refused(bank: Bank, prepare: list[str], amount_minor:
     }
     for step in prepare:
         steps[step]()
-    before = bank.provider.ledger()
+    before = bank.books.ledger()
     assert bank.capture(reference, amount_minor, key="another") == Refused(reason)
-    assert bank.provider.ledger() == before
+    assert bank.books.ledger() == before
 
 
 def test_what_cannot_be_undone_is_refused(bank: Bank) -> None:
@@ -252,7 +295,7 @@ def test_charged_but_the_reply_is_lost(bank: Bank) -> None:
         bank.authorize("tok_timeout_after_charge")
     assert bank.state() is PaymentState.AUTHORIZED
     assert isinstance(bank.authorize("tok_timeout_after_charge"), Authorized)
-    assert len(bank.provider.ledger()) == 1
+    assert len(bank.books.ledger()) == 1
 
 
 def test_no_answer_and_nothing_done(bank: Bank) -> None:
@@ -301,9 +344,9 @@ def test_the_buyer_acts(bank: Bank) -> None:
     answer = bank.authorize("tok_action")
     assert isinstance(answer, ActionRequired)
     assert bank.capture(answer.reference, key="early") == Refused("payment_is_requires_action")
-    assert bank.provider.complete_action(answer.reference)
+    assert bank.buyer.complete_action(answer.reference)
     assert bank.state() is PaymentState.AUTHORIZED
-    assert not bank.provider.complete_action(answer.reference)
+    assert not bank.buyer.complete_action(answer.reference)
     assert bank.capture(answer.reference) == Captured(answer.reference, 1000)
 
 
@@ -312,32 +355,32 @@ def test_the_buyer_fails_or_comes_too_late(bank: Bank) -> None:
     second = bank.authorize("tok_action", key="a/2", order="order-2")
     assert isinstance(first, ActionRequired)
     assert isinstance(second, ActionRequired)
-    assert bank.provider.fail_action(first.reference)
+    assert bank.buyer.fail_action(first.reference)
     assert bank.state("order-1") is PaymentState.DECLINED
     bank.clock.now += timedelta(hours=24)
-    assert not bank.provider.complete_action(second.reference)
+    assert not bank.buyer.complete_action(second.reference)
     assert bank.state("order-2") is PaymentState.EXPIRED
-    assert not bank.provider.complete_action("pay_unheard_of")
+    assert not bank.buyer.complete_action("pay_unheard_of")
 
 
 # Durability of the sandbox
 
 
-def test_a_restart_remembers_everything(durable: Bank) -> None:
-    reference = durable.authorized()
-    durable.capture(reference)
-    durable.refund(reference, 100)
-    durable.authorize("tok_action", key="b/1", order="order-2")
+def test_a_restart_remembers_everything(lasting: Bank) -> None:
+    reference = lasting.authorized()
+    lasting.capture(reference)
+    lasting.refund(reference, 100)
+    lasting.authorize("tok_action", key="b/1", order="order-2")
     with pytest.raises(ProviderUnavailable):
-        durable.authorize("tok_unavailable_1", key="c/1", order="order-3")
-    before = durable.provider.ledger()
+        lasting.authorize("tok_unavailable_1", key="c/1", order="order-3")
+    before = lasting.books.ledger()
 
-    durable.restart()
+    lasting.restart()
 
-    assert durable.provider.ledger() == before
-    assert durable.capture(reference) == Captured(reference, 1000)
-    assert isinstance(durable.authorize("tok_unavailable_1", key="c/1", order="order-3"), Authorized)
-    assert durable.provider.charges() == {"order-1": 1000}
+    assert lasting.books.ledger() == before
+    assert lasting.capture(reference) == Captured(reference, 1000)
+    assert isinstance(lasting.authorize("tok_unavailable_1", key="c/1", order="order-3"), Authorized)
+    assert lasting.books.charges() == {"order-1": 1000}
 
 
 def test_a_torn_last_line_never_happened(durable: Bank) -> None:
@@ -357,9 +400,10 @@ def test_a_torn_last_line_never_happened(durable: Bank) -> None:
 def test_a_damaged_journal_is_reported_with_its_line(durable: Bank) -> None:
     durable.authorized()
     assert durable.path is not None
-    durable.path.write_bytes(b"garbage\n" + durable.path.read_bytes())
+    damaged = durable.path.with_name("damaged")
+    damaged.write_bytes(b"garbage\n" + durable.path.read_bytes())
     with pytest.raises(JournalDamaged, match="line 1"):
-        durable.restart()
+        SandboxProvider(damaged)
 
 
 def test_a_journal_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
@@ -389,7 +433,7 @@ def test_a_full_disk_means_not_done_and_does_no_damage(durable: Bank, free_bytes
     assert durable.path.read_bytes() == before
     durable.capture(reference)
     durable.restart()
-    assert durable.provider.charges() == {"order-1": 1000}
+    assert durable.books.charges() == {"order-1": 1000}
 
 
 _CHARGE_UNTIL_KILLED = """

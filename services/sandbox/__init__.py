@@ -1,0 +1,1 @@
+"""The sandbox payment provider and the sandbox carrier as a server of their own, as real ones are other machines."""
