@@ -48,7 +48,10 @@ _Known = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 Quantities = dict[_Known, Quantity]
 """Units per SKU: {"85123A": 6}."""
 Postings = dict[_Known, dict[_Known, Quantity]]
-"""Units per SKU and location, as a ledger posts them: {"85123A": {"LDN": 4, "MAN": 2}}."""
+"""Units per location and SKU, as a ledger posts them: {"LDN": {"85123A": 4}, "MAN": {"85123A": 2}}.
+
+Location first: an order's goods come from one location as a rule, so that its 20 SKUs are one map and not 20 maps of
+one. Where there are no units there is no entry."""
 
 
 class Event(BaseModel):
@@ -151,10 +154,20 @@ class Write(NamedTuple):
 
 
 class Tracked(NamedTuple):
-    """How far a consumer has got: written in the same transaction as what it decided."""
+    """How far a consumer has got: written in the same transaction as what it decided.
+
+    `position` must be ahead of what the log has of the consumer. With `after` (0: nothing yet) the log must have
+    exactly that: the consumer's events from there on are handled by this append, and nobody else has handled a part of
+    them. Without it, `position` only notes that all before it is settled in the log: true, whoever says so.
+    """
 
     consumer: str
     position: int
+    after: int | None = None
+
+    def follows(self, tracked: int) -> bool:
+        """Whether it may be written when the log has `tracked` of the consumer."""
+        return self.position > tracked and self.after in (None, tracked)
 
 
 Instant = AwareDatetime

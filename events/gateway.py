@@ -28,7 +28,7 @@ class StockReceiptReported(Event):
 
     type: ClassVar[str] = "gateway.stock_receipt_reported.v1"
     reference: Name
-    lines: dict[Sku, dict[Location, Quantity]]
+    lines: dict[Location, dict[Sku, Quantity]]
 
 
 class StockExpectedReported(Event):
@@ -36,16 +36,16 @@ class StockExpectedReported(Event):
 
     type: ClassVar[str] = "gateway.stock_expected_reported.v1"
     reference: Name
-    lines: dict[Sku, dict[Location, Quantity]]
+    lines: dict[Location, dict[Sku, Quantity]]
 
 
 class StockAdjustmentReported(Event):
-    """A count or a write-off: signed units per SKU and location."""
+    """A count or a write-off: signed units per location and SKU."""
 
     type: ClassVar[str] = "gateway.stock_adjustment_reported.v1"
     reference: Name
     reason: Note
-    lines: dict[Sku, dict[Location, SignedQuantity]]
+    lines: dict[Location, dict[Sku, SignedQuantity]]
 
 
 class ReservationReported(Event):

@@ -1,6 +1,6 @@
 """What the inventory service writes: one ledger per stock pool, `stock-<pool>`.
 
-Every entry posts units per SKU and location. An order's lines are one entry, so that allocating all of them or none
+Every entry posts units per location and SKU. An order's lines are one entry, so that allocating all of them or none
 needs no further machinery, and an order of 200 lines costs one event, not 200 (docs/decisions.md has the figures).
 """
 

@@ -223,7 +223,7 @@ def _undo_failed(row: OrderRow, event: payment.PaymentUndoFailed) -> None:
 
 
 def _units(lines: Postings) -> int:
-    return sum([sum(by_location.values()) for by_location in lines.values()])
+    return sum([sum(goods.values()) for goods in lines.values()])
 
 
 def _allocated(row: OrderRow, event: inventory.StockAllocated) -> None:

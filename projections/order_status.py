@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 import orjson
 
 from events import inventory, order, payment, shipping
-from events.base import Event, Recorded
+from events.base import Event, Postings, Recorded
 from events.order import OrderKey
 from projections.order_row import FOLDS, OrderRow, blank_order
 from projections.reader import Page, Reader
@@ -174,6 +174,11 @@ def _customer_index(channel: str | None, customer: str) -> str:
     return f"customer:{orjson.dumps((channel, customer)).decode()}"
 
 
+def _skus(postings: Postings) -> int:
+    """How many SKUs these are, however many locations they come from."""
+    return len(set().union(*postings.values()))
+
+
 # What a timeline says beside the event's type; of a collection its size. Never a free text: people and carriers write
 # names and addresses in it.
 FACTS: dict[type[Event], Callable[[Any], dict[str, object]]] = {
@@ -189,7 +194,7 @@ FACTS: dict[type[Event], Callable[[Any], dict[str, object]]] = {
     order.PaymentRequested: lambda e: {"amount_minor": e.amount_minor, "currency": e.currency},
     order.PaymentCaptureRequested: lambda e: {"amount_minor": e.amount_minor},
     order.AllocationRequested: lambda e: {"lines": len(e.lines)},
-    order.OrderConfirmed: lambda e: {"lines": len(e.lines)},
+    order.OrderConfirmed: lambda e: {"lines": _skus(e.lines)},
     order.FulfillmentRequested: lambda e: {
         "fulfillment_id": e.fulfillment_id,
         "location": e.location,
@@ -197,7 +202,7 @@ FACTS: dict[type[Event], Callable[[Any], dict[str, object]]] = {
     },
     order.FulfillmentCancelRequested: lambda e: {"fulfillment_id": e.fulfillment_id},
     order.OrderFulfillmentStopped: lambda e: {"fulfillment_id": e.fulfillment_id},
-    order.OrderLinesShipped: lambda e: {"fulfillment_id": e.fulfillment_id, "lines": len(e.lines)},
+    order.OrderLinesShipped: lambda e: {"fulfillment_id": e.fulfillment_id, "lines": _skus(e.lines)},
     payment.PaymentInitiated: lambda e: {"amount_minor": e.amount_minor},
     payment.PaymentAuthorized: lambda e: {"amount_minor": e.amount_minor},
     payment.PaymentActionRequired: lambda e: {"expires_at": e.expires_at},
@@ -208,11 +213,11 @@ FACTS: dict[type[Event], Callable[[Any], dict[str, object]]] = {
     payment.RefundInitiated: lambda e: {"amount_minor": e.amount_minor},
     payment.PaymentRefunded: lambda e: {"amount_minor": e.amount_minor},
     payment.PaymentUndoFailed: lambda e: {"operation": e.operation},
-    inventory.StockAllocated: lambda e: {"lines": len(e.lines)},
+    inventory.StockAllocated: lambda e: {"lines": _skus(e.lines)},
     inventory.StockBackordered: lambda e: {"lines": len(e.lines), "missing": len(e.missing)},
     inventory.StockRejected: lambda e: {"unknown": len(e.unknown)},
-    inventory.StockReleased: lambda e: {"lines": len(e.lines)},
-    inventory.StockShipped: lambda e: {"lines": len(e.lines)},
+    inventory.StockReleased: lambda e: {"lines": _skus(e.lines)},
+    inventory.StockShipped: lambda e: {"lines": _skus(e.lines)},
     shipping.FulfillmentOpened: lambda e: {
         "fulfillment_id": e.fulfillment_id,
         "location": e.location,

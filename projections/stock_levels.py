@@ -70,14 +70,6 @@ FLAGS: dict[type[Event], tuple[str, bool | None]] = {
 }
 """What says whether SKUs are low: in which field it names them, and what it says; None: the threshold itself."""
 
-
-FIELDS: dict[type[Event], tuple[str, ...]] = {
-    **{kind: tuple(posting.field for posting in postings) for kind, postings in POSTINGS.items()},
-    **{kind: (field,) for kind, (field, _) in FLAGS.items()},
-}
-"""Where an event names its SKUs."""
-
-
 # Shared by all rows: there are thousands, and nearly all of them are alike in this.
 _LOW = {"skus": 1, "low": 1}
 _NOT_LOW = {"skus": 1}
@@ -93,7 +85,16 @@ class StockLevels(Table[StockRow]):
     pages = 3
 
     def keys(self, events: Iterable[Any]) -> Iterable[str]:
-        return [sku for event in events for field in FIELDS[type(event)] for sku in getattr(event, field)]
+        found: list[str] = []
+        for event in events:
+            kind = type(event)
+            if kind in FLAGS:
+                found += getattr(event, FLAGS[kind][0])
+            else:
+                for posting in POSTINGS[kind]:
+                    for lines in getattr(event, posting.field).values():
+                        found += lines
+        return found
 
     def blank(self, key: str) -> StockRow:
         return {"sku": key, "locations": {}, "threshold": None, "low": False, "entries": 0, "updated_position": 0}
@@ -114,26 +115,26 @@ class StockLevels(Table[StockRow]):
 
 
 def _post(posting: Posting, recorded: Recorded, rows: Rows[StockRow], timelines: Timelines) -> None:
-    begin = _begin(posting, recorded)
-    for sku, by_location in getattr(recorded.event, posting.field).items():
-        row = rows[sku]
-        row["updated_position"] = recorded.position
-        locations = row["locations"]
-        for location, units in by_location.items():
-            balance = locations.get(location)
+    position, balances = recorded.position, posting.balances
+    for location, lines in getattr(recorded.event, posting.field).items():
+        begin = _begin(posting, recorded, location)
+        for sku, units in lines.items():
+            row = rows[sku]
+            row["updated_position"] = position
+            balance = row["locations"].get(location)
             if balance is None:
-                balance = locations[location] = {"on_hand": 0, "reserved": 0, "allocated": 0, "incoming": 0}
-            for name, sign in posting.balances:
+                balance = row["locations"][location] = {"on_hand": 0, "reserved": 0, "allocated": 0, "incoming": 0}
+            for name, sign in balances:
                 balance[name] += sign * units
-        if begin:
-            timelines[sku].append(begin + orjson.dumps(by_location) + b"]\n")
+            if begin:
+                timelines[sku].append(begin + b"%d]\n" % units)
 
 
-def _begin(posting: Posting, recorded: Recorded) -> bytes:
-    """What a movement's entry has in common for all SKUs: [position, occurred_at, movement, reference, (units)]."""
+def _begin(posting: Posting, recorded: Recorded, location: str) -> bytes:
+    """What the entries of all SKUs have in common: [position, occurred_at, movement, reference, location, (units)]."""
     if posting.movement is None:
         return b""
-    head = (recorded.position, recorded.occurred_at, posting.movement, _reference(recorded.event))
+    head = (recorded.position, recorded.occurred_at, posting.movement, _reference(recorded.event), location)
     return orjson.dumps(head, option=orjson.OPT_UTC_Z)[:-1] + b","
 
 
@@ -206,7 +207,7 @@ class StockReads(Reader):
 
     def timeline(self, sku: str) -> list[dict[str, Any]]:
         """The SKU's last 50 movements, oldest first."""
-        names = ("position", "occurred_at", "movement", "reference", "units")
+        names = ("position", "occurred_at", "movement", "reference", "location", "units")
         return [dict(zip(names, entry, strict=True)) for entry in self.entries(_STOCK, sku)]
 
     def counts(self) -> dict[str, int]:

@@ -74,7 +74,9 @@ def _import(paths: list[Path], format_: str, opening_stock: int, location: str, 
         raise Refused(f"there is no format {format_!r}; choose one of: {', '.join(sorted(FORMATS))}")
     checked_files(paths, FORMATS[format_])  # before a home is made for nothing
     with open_home(home) as house, report.import_progress() as progress:
-        importer = Importer(house.store, house.home, FORMATS[format_], opening_stock or None, location, house.catch_up)
+        importer = Importer(
+            house.store, house.home, FORMATS[format_], opening_stock or None, location, house.keep_up, house.catch_up
+        )
         summary = importer.run(paths, progress)
         return summary.as_json()
 
@@ -105,6 +107,17 @@ def up(
     with open_home(home) as house:
         settings = house.settings
         serve(house, host or settings.http_host, settings.http_port if port is None else port)
+
+
+@app.command("run")
+def run_roles(
+    roles: Annotated[list[str], typer.Argument(metavar="ROLE...", help="What this process does: see docs/cluster.md.")],
+) -> None:
+    """Play one or several roles of a cluster until stopped: order, payment, inventory, shipping, relay, ..."""
+    from services.cluster.process import run
+    from services.runtime.settings import Settings
+
+    run(roles, Settings(), say=report.say)
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------

@@ -10,19 +10,22 @@ def in_words(error: Exception) -> str | None:
     from pydantic import ValidationError
 
     from events.codec import CodecError
+    from events.kafka.errors import KafkaTrouble
     from events.store import StoreError
     from projections.redis_server import RedisServerError
     from projections.views import ViewsError
     from services.audit.replay import ReplayRefused
+    from services.cluster.faults import RoleRefused
     from services.gateway.import_faults import ImportRefused
     from services.journal import JournalError
     from services.runtime.engine import StillFailing
+    from services.runtime.http_calls import AddressRefused
     from services.server.serving import ServerRefused
     from services.wiring import HomeInUse
 
     known = (
-        CodecError, HomeInUse, ImportRefused, JournalError, RedisServerError, ReplayRefused, ServerRefused,
-        StillFailing, StoreError, ViewsError,
+        AddressRefused, CodecError, HomeInUse, ImportRefused, JournalError, KafkaTrouble, RedisServerError,
+        ReplayRefused, RoleRefused, ServerRefused, StillFailing, StoreError, ViewsError,
     )  # fmt: skip
     if isinstance(error, known):
         return str(error)

@@ -226,7 +226,9 @@ def stock_tables(found: Mapping[str, Any]) -> RenderableType:
     rows = [[place, *[balance[name] for name in names]] for place, balance in sorted(found["locations"].items())]
     facts = {"sku": found["sku"], "low": found["low"], "backordered": found["backordered"]}
     stock = _columns("\nBy location", ("location", *[name.replace("_", " ") for name in names]), rows)
-    return Group(_pairs("Stock", facts), stock, _timeline(found["timeline"], "movement", "reference", "units"))
+    return Group(
+        _pairs("Stock", facts), stock, _timeline(found["timeline"], "movement", "reference", "location", "units")
+    )
 
 
 def _timeline(entries: Sequence[Mapping[str, Any]], *names: str) -> RenderableType:

@@ -87,7 +87,7 @@ def one_order(number: int) -> list[Event]:
     placed_order = placed(OrderKey("web", str(number)), lines={f"SKU-{number % 13}": 1 + number % 3, "BELL": 2})
     order_id, total = placed_order.order_id, placed_order.total_minor
     lines = {line.sku: line.quantity for line in placed_order.lines}
-    postings = {sku: {LONDON: units} for sku, units in lines.items()}
+    postings = {LONDON: lines}
     part = f"{order_id}-{LONDON}"
     address: dict[str, Any] = {"location": LONDON, "country": "GB", "address_on_file": False}
     begin: list[Event] = [

@@ -133,7 +133,8 @@ class Movement(Answer):
     occurred_at: str
     movement: str
     reference: str
-    units: dict[str, int]
+    location: str
+    units: int
 
 
 class Stock(StockBrief):

@@ -33,6 +33,12 @@ ReadPage = Callable[[OrderReads, int, str | None], Page]
 _AWAY: dict[int | str, dict[str, Any]] = {
     503: {"model": answers.Refusal, "description": "Redis is away, or `min_position` was not reached in time."}
 }
+# A stream that is not begun is refused in JSON. Given as a model, the framework would describe it as a stream as well.
+_IN_JSON = {"content": {"application/json": {"schema": answers.Refusal.model_json_schema()}}}
+_NO_STREAM: dict[int | str, dict[str, Any]] = {
+    422: {"description": "The request is not understood.", **_IN_JSON},
+    503: {"description": "Too many are watching: try again after `Retry-After` seconds.", **_IN_JSON},
+}
 _MISSING: dict[int | str, dict[str, Any]] = {404: {"model": answers.Refusal, "description": "There is no such thing."}}
 
 
@@ -168,7 +174,7 @@ def _add_summary(router: APIRouter, queries: Queries) -> None:
             raise HTTPException(503, "Too many are watching. Try again later.", headers={"Retry-After": "30"})
 
     @router.get(
-        "/events", response_class=EventSourceResponse, dependencies=[Depends(a_place)], responses=_AWAY,
+        "/events", response_class=EventSourceResponse, dependencies=[Depends(a_place)], responses=_NO_STREAM,
         tags=["operations"],
     )  # fmt: skip
     async def watch_the_summary(last_event_id: LastEventId = None) -> AsyncIterator[ServerSentEvent]:

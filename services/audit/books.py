@@ -111,7 +111,7 @@ class Case(Struct):
     allocated   what is promised and has neither left nor been given back
     release     the open request to give it back
     leaving     event id -> an `OrderLinesShipped` that the ledger has not booked
-    confirmed   what the order promised to send; `unsent`: location -> the part of it that no fulfillment sends
+    unsent      what the order confirmed and no fulfillment sends
     closed_by   the event that ended the order
     """
 
@@ -129,8 +129,7 @@ class Case(Struct):
     allocated: Postings | None = None
     release: Recorded | None = None
     leaving: dict[str, Recorded] = field(default_factory=dict)
-    confirmed: Postings = {}
-    unsent: dict[str, Quantities] = field(default_factory=dict)
+    unsent: Postings = field(default_factory=dict)
     parts: dict[str, Part] = field(default_factory=dict)
     closed_by: Recorded | None = None
 
@@ -153,8 +152,8 @@ class Books:
 
     at            the event that is being checked
     versions      stream -> its latest version, for streams that are open
-    free          SKU -> location -> units on hand that are neither allocated nor reserved
-    incoming      SKU -> location -> units that are announced
+    free          location -> SKU -> units on hand that are neither allocated nor reserved
+    incoming      location -> SKU -> units that are announced
     reservations  reservation id -> what it holds
     reports       event id -> a report about stock that the ledger has not booked
     parked        (consumer, position) of what waits for a person; `dropped`: of what shall not be handled

@@ -44,17 +44,33 @@ class Refusal(BaseModel):
     problems: list[Problem] = []
 
 
-def documented(*codes: int) -> dict[int | str, dict[str, Any]]:
+Documented = dict[int | str, dict[str, Any]]
+"""Answers by status code, for the API's description."""
+
+
+def documented(*codes: int) -> Documented:
     """These refusals, for the API's description."""
-    return {code: {"model": Refusal, "description": _MEANINGS[code]} for code in codes}
+    return {code: _DESCRIPTIONS[code] for code in codes}
 
 
 _MEANINGS = {
+    400: "The body is not JSON in UTF-8.",
+    403: "A page of another site made a browser send this.",
     404: "There is no such thing.",
+    408: "The body did not come in time.",
     409: "It contradicts what has happened; nothing was changed.",
+    413: "The body is too large.",
+    415: "The body is not of the type application/json, or compressed.",
     422: "The request is not understood.",
-    503: "The event store is away for the moment: send the same again after `Retry-After` seconds.",
+    503: "Something is away for the moment, the message says what: send the same again after `Retry-After` seconds.",
 }
+_RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer", "minimum": 1}, "description": "In seconds."}}
+_DESCRIPTIONS: Documented = {code: {"model": Refusal, "description": text} for code, text in _MEANINGS.items()}
+_DESCRIPTIONS[503]["headers"] = _RETRY_AFTER
+
+AT_THE_DOOR = (403, 408, 413, 415, 503)
+"""What whoever changes something may hear before it is looked at (door.py), and from a log that is away."""
+WITH_A_BODY = (400, *AT_THE_DOOR)
 
 
 def not_found(message: str) -> HTTPException:

@@ -90,16 +90,18 @@ class Importer:
         opening_stock: int | None,
         location: str,
         pump: Callable[[], object],
+        finish: Callable[[], object] | None = None,
     ) -> None:
         """`opening_stock` units of each SKU are received before the first order that names it (None: nothing is).
 
-        `pump` lets the workers catch up. It is called after each 256 orders or so, and at the end, so that neither the
-        backlog nor what the workers hold in memory grows with the files.
+        `pump` lets the workers catch up. It is called after each 512 orders or so, so that neither the backlog nor
+        what the workers hold in memory grows with the files. `finish` is called at the end; without it, `pump`.
         """
         self._rejects = home / "rejects"
         self._format = fmt
         self._location = location
         self._pump = pump
+        self._finish = finish or pump
         self._log = IntakeLog(store, opening_stock, location)
 
     def run(self, paths: Sequence[Path], progress: Progress) -> ImportSummary:
@@ -114,7 +116,7 @@ class Importer:
         run = _Run(progress, bytes_total=sum(path.stat().st_size for path in files))
         for path, rejects_name in zip(files, rejects_names(files), strict=True):
             self._import_file(path, self._rejects / rejects_name, run)
-        self._pump()
+        self._finish()
         return run.tally.summary(files=len(files), seconds=time.monotonic() - started_s)
 
     def _make_rejects_folder(self) -> None:

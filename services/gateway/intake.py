@@ -42,7 +42,7 @@ class Intake(NamedTuple):
     def skus(self) -> list[str]:
         if isinstance(self.event, OrderPlaced):
             return [line.sku for line in self.event.lines]
-        return list(self.event.lines)
+        return [sku for goods in self.event.lines.values() for sku in goods]
 
 
 class Taken(NamedTuple):
@@ -82,7 +82,7 @@ class IntakeLog:
 
     def _receipt(self, sku: str, cause: Cause) -> Arrival:
         reference = f"opening-stock/{sku}"
-        lines = {sku: {self._location: self._opening_stock}}
+        lines = {self._location: {sku: self._opening_stock}}
         receipt = StockReceiptReported.model_validate({"reference": reference, "lines": lines})
         return Arrival(report_stream("receipt", reference), receipt, cause._replace(correlation_id=reference))
 

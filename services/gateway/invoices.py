@@ -144,7 +144,7 @@ def _adjustment(invoice: _Invoice, lines: list[Line], location: str) -> Part:
     event = StockAdjustmentReported(
         reference=reference,
         reason="; ".join(reasons)[:500] or "no reason given",
-        lines={sku: {location: quantity} for sku, quantity in units.items()},
+        lines={location: units},
     )
     counts = Counts(adjustment_lines=len(lines))
     return Intake(report_stream("adjustment", reference), event, invoice.cause(reference), lines, counts)

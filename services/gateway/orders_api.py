@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from events.base import Address, Contact
 from events.order import Hold, OrderCancellationRefused, OrderCorrectionRefused, Problem, order_stream
-from services.gateway.answers import Done, OrderTaken, documented, not_found, refused
+from services.gateway.answers import WITH_A_BODY, Documented, Done, OrderTaken, documented, not_found, refused
 from services.gateway.arrivals import Arrival, Verdict
 from services.gateway.clerk import Clerk, Executed
 from services.gateway.group_commit import GroupCommit
@@ -39,11 +39,11 @@ def orders_router(intake: GroupCommit, clerk: Clerk, commands: OrderCommands, se
 
 
 def _add_intake(router: APIRouter, intake: GroupCommit, senders: Senders) -> None:
-    again: dict[int | str, dict[str, Any]] = {
-        200: {"model": OrderTaken, "description": "The same order came before: the same answer."}
-    }
+    again: Documented = {200: {"model": OrderTaken, "description": "The same order came before: the same answer."}}
 
-    @router.post("/orders", status_code=201, responses={**again, **documented(409, 422, 503)}, openapi_extra=HEADERS)
+    @router.post(
+        "/orders", status_code=201, responses={**again, **documented(409, 422, *WITH_A_BODY)}, openapi_extra=HEADERS
+    )
     async def place_an_order(order: OrderBody, request: Request, response: Response) -> OrderTaken:
         """Acknowledged once it is in the log; whether it can be carried out, its status tells a moment later.
 
@@ -71,14 +71,14 @@ def _taken(order_id: str, position: int) -> OrderTaken:
 
 
 def _add_cancel_and_correct(router: APIRouter, clerk: Clerk, commands: OrderCommands, senders: Senders) -> None:
-    @router.post("/orders/{order_id}/cancel", responses=documented(404, 409, 422, 503), openapi_extra=HEADERS)
+    @router.post("/orders/{order_id}/cancel", responses=documented(404, 409, 422, *WITH_A_BODY), openapi_extra=HEADERS)
     def cancel_an_order(order_id: str, body: CancelBody, request: Request) -> Done:
         """All or nothing: refused once goods have left. What was done so far is undone step by step."""
         stream = _stream(order_id)
         executed = clerk.execute(stream, lambda: commands.cancel(body.reason), senders.cause(request, order_id))
         return _done(executed, order_id, "The order is being cancelled.", "It is cancelled, or being cancelled.")
 
-    @router.post("/orders/{order_id}/correct", responses=documented(404, 409, 422, 503), openapi_extra=HEADERS)
+    @router.post("/orders/{order_id}/correct", responses=documented(404, 409, 422, *WITH_A_BODY), openapi_extra=HEADERS)
     def correct_an_order(order_id: str, body: CorrectBody, request: Request) -> Done:
         """Replaces the contact, the address, or both, as long as nothing is being sent."""
         stream = _stream(order_id)
@@ -91,7 +91,7 @@ def _add_cancel_and_correct(router: APIRouter, clerk: Clerk, commands: OrderComm
 
 
 def _add_holds(router: APIRouter, clerk: Clerk, commands: OrderCommands, senders: Senders) -> None:
-    @router.post("/orders/{order_id}/holds", responses=documented(404, 409, 422, 503), openapi_extra=HEADERS)
+    @router.post("/orders/{order_id}/holds", responses=documented(404, 409, 422, *WITH_A_BODY), openapi_extra=HEADERS)
     def hold_an_order(order_id: str, body: HoldBody, request: Request) -> Done:
         """It takes no further step until the hold is released."""
         stream = _stream(order_id)
@@ -102,7 +102,9 @@ def _add_holds(router: APIRouter, clerk: Clerk, commands: OrderCommands, senders
         return _done(executed, order_id, "The order is held.", "The order is held for this reason already.")
 
     @router.post(
-        "/orders/{order_id}/holds/{hold}/release", responses=documented(404, 409, 422, 503), openapi_extra=HEADERS
+        "/orders/{order_id}/holds/{hold}/release",
+        responses=documented(404, 409, 422, *WITH_A_BODY),
+        openapi_extra=HEADERS,
     )
     def release_a_hold(order_id: str, hold: Hold, request: Request, body: ReleaseBody | None = None) -> Done:
         """The order goes on where it stopped, unless it is held for another reason as well."""

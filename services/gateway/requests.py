@@ -41,6 +41,17 @@ def _upper(value: object) -> object:
 
 AnySku = Annotated[Sku, BeforeValidator(_upper)]
 
+
+def _number(value: object) -> object:
+    """What says `true` or "7" where a number belongs is mistaken: nobody shall guess what it meant."""
+    if isinstance(value, bool | str):
+        raise ValueError("Input should be a whole number")
+    return value
+
+
+Whole = BeforeValidator(_number)
+Units = Annotated[Quantity, Whole]
+
 PersonT = TypeVar("PersonT", Contact, Address)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -68,7 +79,7 @@ class Body(BaseModel):
 
 class LineBody(Body):
     sku: AnySku
-    quantity: Quantity
+    quantity: Units
     unit_price: Annotated[UnitPrice, Field(description="Major units, exact decimal text; may have more decimals.")]
     description: Described = ""
 
@@ -170,23 +181,25 @@ class CorrectBody(Body):
 class StockLine(Body):
     sku: AnySku
     location: Location = DEFAULT_LOCATION
-    quantity: Quantity
+    quantity: Units
 
 
 class AdjustmentLine(Body):
     sku: AnySku
     location: Location = DEFAULT_LOCATION
-    quantity: Annotated[SignedQuantity, Field(description="Units found (positive) or missing (negative).")]
+    quantity: Annotated[SignedQuantity, Whole, Field(description="Units found (positive) or missing (negative).")]
 
 
 class ReservedLine(Body):
     sku: AnySku
-    quantity: Quantity
+    quantity: Units
 
 
 class ThresholdLine(Body):
     sku: AnySku
-    threshold: Annotated[int, Field(ge=0, le=MAX_QUANTITY, description="Low at or below so many available units.")]
+    threshold: Annotated[
+        int, Whole, Field(ge=0, le=MAX_QUANTITY, description="Low at or below so many available units.")
+    ]
 
 
 Reference = Annotated[Text, Field(description="The sender's own name for this report: sent again, it is the same.")]
@@ -199,10 +212,10 @@ class DeliveryBody(Body):
     lines: Annotated[list[StockLine], Field(min_length=1, max_length=MAX_LINES)]
 
     def received(self) -> StockReceiptReported:
-        return StockReceiptReported(reference=self.reference, lines=_by_sku_and_location(self.lines))
+        return StockReceiptReported(reference=self.reference, lines=_by_location(self.lines))
 
     def expected(self) -> StockExpectedReported:
-        return StockExpectedReported(reference=self.reference, lines=_by_sku_and_location(self.lines))
+        return StockExpectedReported(reference=self.reference, lines=_by_location(self.lines))
 
 
 class AdjustmentBody(Body):
@@ -213,7 +226,7 @@ class AdjustmentBody(Body):
     lines: Annotated[list[AdjustmentLine], Field(min_length=1, max_length=MAX_LINES)]
 
     def adjusted(self) -> StockAdjustmentReported:
-        lines = _by_sku_and_location(self.lines)
+        lines = _by_location(self.lines)
         return StockAdjustmentReported(reference=self.reference, reason=self.reason, lines=lines)
 
 
@@ -222,7 +235,7 @@ class ReservationBody(Body):
 
     reservation_id: Annotated[Text, Field(description="The shop's own name for it.")]
     lines: Annotated[list[ReservedLine], Field(min_length=1, max_length=MAX_LINES)]
-    ttl_s: Annotated[int, Field(ge=1, le=86_400, description="How long, in seconds.")] = 900
+    ttl_s: Annotated[int, Whole, Field(ge=1, le=86_400, description="How long, in seconds.")] = 900
 
     def reserved(self) -> ReservationReported:
         units: dict[str, int] = defaultdict(int)
@@ -246,10 +259,10 @@ class ThresholdsBody(Body):
         return LowStockThresholdReported(reference=self.reference, thresholds=thresholds)
 
 
-def _by_sku_and_location(lines: list[StockLine] | list[AdjustmentLine]) -> dict[str, dict[str, int]]:
+def _by_location(lines: list[StockLine] | list[AdjustmentLine]) -> dict[str, dict[str, int]]:
     """Several lines of one SKU at one location are one quantity; the event has the bounds."""
     units: dict[str, dict[str, int]] = {}
     for line in lines:
-        by_location = units.setdefault(line.sku, {})
-        by_location[line.location] = by_location.get(line.location, 0) + line.quantity
+        here = units.setdefault(line.location, {})
+        here[line.sku] = here.get(line.sku, 0) + line.quantity
     return units

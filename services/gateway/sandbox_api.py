@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from fastapi import APIRouter
 
-from services.gateway.answers import Done, documented, not_found, refused
+from services.gateway.answers import AT_THE_DOOR, Done, documented, not_found, refused
 
 
 class SandboxBuyer(NamedTuple):
@@ -23,12 +23,12 @@ class SandboxBuyer(NamedTuple):
 def sandbox_router(buyer: SandboxBuyer) -> APIRouter:
     router = APIRouter(tags=["sandbox"])
 
-    @router.post("/sandbox/payments/{order_id}/complete", responses=documented(404, 409, 503))
+    @router.post("/sandbox/payments/{order_id}/complete", responses=documented(404, 409, *AT_THE_DOOR))
     def confirm_a_payment(order_id: str) -> Done:
         """The buyer confirms a payment that demands it (payment token `tok_action`)."""
         return _done(buyer.complete(order_id), "The buyer confirmed; the provider is being asked.")
 
-    @router.post("/sandbox/payments/{order_id}/fail", responses=documented(404, 409, 503))
+    @router.post("/sandbox/payments/{order_id}/fail", responses=documented(404, 409, *AT_THE_DOOR))
     def fail_a_payment(order_id: str) -> Done:
         """The buyer gives up, or does not pass."""
         return _done(buyer.fail(order_id), "The buyer failed; the provider is being asked.")

@@ -26,9 +26,9 @@ HEADERS: dict[str, Any] = {
         {
             "in": "header",
             "name": "Idempotency-Key",
-            "schema": {"type": "string", "maxLength": 100, "pattern": "^[!-~]+$"},
-            "description": "The sender's own name for the request (or X-Request-Id): it is kept as the cause of what "
-            "follows. A repetition is recognized without it, by the number of the order or report.",
+            "schema": {"type": "string", "maxLength": 100, "pattern": "^[!-~]*$"},
+            "description": "The sender's own name for the request (or X-Request-Id; empty: none): it is kept as the "
+            "cause of what follows. A repetition is recognized without it, by the number of the order or report.",
         }
     ]
 }

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
-from events.base import Event, Recorded, Write
+from events.base import Event, Write
 from events.gateway import ReservationReleaseReported, report_stream
 from events.store import EventStore, VersionConflict
-from services.gateway.answers import Done, Taken, documented, not_found, refused, too_large
+from services.gateway.answers import (
+    AT_THE_DOOR,
+    WITH_A_BODY,
+    Documented,
+    Done,
+    Taken,
+    documented,
+    not_found,
+    refused,
+    too_large,
+)
 from services.gateway.arrivals import Arrival, Verdict
 from services.gateway.group_commit import GroupCommit
 from services.gateway.requests import AdjustmentBody, DeliveryBody, ReservationBody, ThresholdsBody
 from services.gateway.sender import HEADERS, Senders
+from services.runtime.decider import Cause
 
 # Only two requests for the same reservation at the same moment can be in each other's way.
 _RELEASE_ATTEMPTS = 5
 
-_AGAIN: dict[int | str, dict[str, Any]] = {
-    200: {"model": Taken, "description": "The same report came before: the same answer."}
-}
-_RESPONSES = {**_AGAIN, **documented(409, 422, 503)}
+_AGAIN: Documented = {200: {"model": Taken, "description": "The same report came before: the same answer."}}
+_RESPONSES = {**_AGAIN, **documented(409, 422, *WITH_A_BODY)}
 
 
 def stock_router(intake: GroupCommit, store: EventStore, senders: Senders, ring: Callable[[], object]) -> APIRouter:
@@ -92,7 +100,9 @@ def _add_reservations(router: APIRouter, reports: _Reports, releases: _Releases)
         return await reports.take("reservation", body.reservation_id, body.reserved, request, response)
 
     # A shop's own name for it may have slashes in it.
-    @router.delete("/stock/reservations/{reservation_id:path}", responses=documented(404, 503), openapi_extra=HEADERS)
+    @router.delete(
+        "/stock/reservations/{reservation_id:path}", responses=documented(404, *AT_THE_DOOR), openapi_extra=HEADERS
+    )
     async def release_a_reservation(reservation_id: str, request: Request) -> Done:
         """The shop no longer needs it."""
         return await run_in_threadpool(releases.release, reservation_id, request)
@@ -107,26 +117,23 @@ class _Releases:
         self._ring = ring
 
     def release(self, reservation_id: str, request: Request) -> Done:
+        cause = self._senders.cause(request, reservation_id)
         for _ in range(_RELEASE_ATTEMPTS - 1):
             try:
-                return self._release(reservation_id, request)
+                return self._release(reservation_id, cause)
             except VersionConflict:
                 continue
-        return self._release(reservation_id, request)
+        return self._release(reservation_id, cause)
 
-    def _release(self, reservation_id: str, request: Request) -> Done:
+    def _release(self, reservation_id: str, cause: Cause) -> Done:
         stream = report_stream("reservation", reservation_id)
         history = self._store.read_stream(stream)
         if not history:
             raise not_found("There is no such reservation.")
         if any(isinstance(recorded.event, ReservationReleaseReported) for recorded in history):
             return Done(changed=False, message="The reservation was released before.")
-        [released] = self._append(stream, history[-1].version, reservation_id, request)
+        event = ReservationReleaseReported(reservation_id=reservation_id)
+        [released] = self._store.append([Write(stream, history[-1].version, [cause.envelope(event)])])
         self._ring()
         message = "The reservation is released."
         return Done(changed=True, position=released.position, events=[released.type], message=message)
-
-    def _append(self, stream: str, version: int, reservation_id: str, request: Request) -> list[Recorded]:
-        event = ReservationReleaseReported(reservation_id=reservation_id)
-        cause = self._senders.cause(request, reservation_id)
-        return self._store.append([Write(stream, version, [cause.envelope(event)])])

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from fastapi import APIRouter, Request, Response
 
 from events.shipping import fulfillment_stream
-from services.gateway.answers import Done, documented, not_found, refused
+from services.gateway.answers import AT_THE_DOOR, Documented, Done, documented, not_found, refused
 from services.gateway.clerk import Clerk
 from services.gateway.orders_api import done
 from services.gateway.sender import HEADERS, Senders
@@ -49,7 +49,9 @@ class WarehouseCommands(NamedTuple):
 def warehouse_router(clerk: Clerk, commands: WarehouseCommands, senders: Senders) -> APIRouter:
     router = APIRouter(tags=["warehouse"])
 
-    @router.post("/fulfillments/{fulfillment_id}/{step}", responses=documented(404, 409, 503), openapi_extra=HEADERS)
+    @router.post(
+        "/fulfillments/{fulfillment_id}/{step}", responses=documented(404, 409, *AT_THE_DOOR), openapi_extra=HEADERS
+    )
     def do_a_step(fulfillment_id: str, step: Step, request: Request) -> Done:
         """Pick, pack (which asks for the label), ship. `label` asks the carrier again after it refused."""
         _check(fulfillment_id)
@@ -64,7 +66,7 @@ def warehouse_router(clerk: Clerk, commands: WarehouseCommands, senders: Senders
             raise refused(refusal)
         return done(executed, "Done.", "It was done before.")
 
-    pdf: dict[int | str, dict[str, Any]] = {200: {"content": {"application/pdf": {}}}}
+    pdf: Documented = {200: {"content": {"application/pdf": {}}}}
 
     @router.get(
         "/fulfillments/{fulfillment_id}/{paper}.pdf",

@@ -6,52 +6,49 @@ from collections.abc import Iterable, Mapping
 from itertools import combinations
 
 from events.base import Postings, Quantities
-from services.inventory.state import Bins
+
+Stock = Mapping[str, Mapping[str, int]]
+"""Free units by location and SKU."""
 
 # All combinations of eight locations are 255 looks at the order; more locations are tried largest first instead.
 _MAX_LOCATIONS_TO_COMBINE = 8
 
 
-def available(lines: Iterable[str], bins: Mapping[str, Bins]) -> Quantities:
-    """What could be promised of these SKUs, over all locations together."""
-    found = {}
-    for sku in lines:
-        units = 0
-        for bin_ in bins[sku].values():
-            units += bin_.on_hand - bin_.allocated - bin_.reserved
-        found[sku] = units
+def available(skus: Iterable[str], stock: Stock) -> Quantities:
+    """What could be promised of these SKUs, over all locations together; those that no location knows are left out."""
+    found: Quantities = {}
+    for here in stock.values():
+        at_hand = here.get
+        for sku in skus:
+            units = at_hand(sku)
+            if units is not None:
+                found[sku] = found.get(sku, 0) + units
     return found
 
 
-def shortage(lines: Quantities, bins: Mapping[str, Bins]) -> Quantities:
+def shortage(lines: Quantities, stock: Stock) -> Quantities:
     """What is missing, over all locations together; {} if everything is there."""
-    free = available(lines, bins)
-    return {sku: wanted - free[sku] for sku, wanted in lines.items() if free[sku] < wanted}
+    at_hand = available(lines, stock).get
+    return {sku: wanted - units for sku, wanted in lines.items() if (units := at_hand(sku, 0)) < wanted}
 
 
-def allocate(lines: Quantities, bins: Mapping[str, Bins]) -> Postings:
+def allocate(lines: Quantities, stock: Stock) -> Postings:
     """Where each line is taken from. Call it only if nothing is short."""
-    places = {place for sku in lines for place in bins[sku]}
-    if not places:
-        return {}  # nothing was asked for
-    if len(places) == 1:
-        [only] = places
-        return {sku: {only: wanted} for sku, wanted in lines.items()}
-    stock = {
-        sku: {place: bin_.on_hand - bin_.allocated - bin_.reserved for place, bin_ in bins[sku].items()}
-        for sku in lines
-    }
+    if not lines:
+        return {}
+    if len(stock) == 1:
+        [only] = stock
+        return {only: lines}
     chosen = _fewest_locations(lines, stock)
-    return {sku: _take(wanted, stock[sku], chosen) for sku, wanted in lines.items()}
+    if len(chosen) == 1:
+        return {chosen[0]: lines}
+    return _spread(lines, stock, chosen)
 
 
-def _fewest_locations(lines: Quantities, stock: Mapping[str, Mapping[str, int]]) -> tuple[str, ...]:
-    totals: dict[str, int] = {}
-    for by_location in stock.values():
-        for place, available in by_location.items():
-            totals[place] = totals.get(place, 0) + available
+def _fewest_locations(lines: Quantities, stock: Stock) -> tuple[str, ...]:
+    totals = {place: sum([here.get(sku, 0) for sku in lines]) for place, here in stock.items()}
     # Most stock first, names as the tie-break, so that the choice is the same in every replay.
-    ranked = sorted(totals, key=lambda place: (-totals[place], place))
+    ranked = sorted([place for place in totals if totals[place]], key=lambda place: (-totals[place], place))
     if len(ranked) > _MAX_LOCATIONS_TO_COMBINE:
         return _grow(ranked, lines, stock)
     for size in range(1, len(ranked) + 1):
@@ -61,27 +58,28 @@ def _fewest_locations(lines: Quantities, stock: Mapping[str, Mapping[str, int]])
     raise AssertionError("allocate() was called although something is short")
 
 
-def _grow(ranked: list[str], lines: Quantities, stock: Mapping[str, Mapping[str, int]]) -> tuple[str, ...]:
+def _grow(ranked: list[str], lines: Quantities, stock: Stock) -> tuple[str, ...]:
     for size in range(1, len(ranked) + 1):
         if _fits(tuple(ranked[:size]), lines, stock):
             return tuple(ranked[:size])
     raise AssertionError("allocate() was called although something is short")
 
 
-def _fits(chosen: tuple[str, ...], lines: Quantities, stock: Mapping[str, Mapping[str, int]]) -> bool:
+def _fits(chosen: tuple[str, ...], lines: Quantities, stock: Stock) -> bool:
     if len(chosen) == 1:
-        [place] = chosen
-        return all(stock[sku].get(place, 0) >= wanted for sku, wanted in lines.items())
-    return all(sum(stock[sku].get(place, 0) for place in chosen) >= wanted for sku, wanted in lines.items())
+        here = stock[chosen[0]]
+        return all(here.get(sku, 0) >= wanted for sku, wanted in lines.items())
+    return all(sum(stock[place].get(sku, 0) for place in chosen) >= wanted for sku, wanted in lines.items())
 
 
-def _take(wanted: int, stock: Mapping[str, int], chosen: tuple[str, ...]) -> dict[str, int]:
-    if len(chosen) == 1:
-        return {chosen[0]: wanted}
-    taken: dict[str, int] = {}
-    for place in sorted(chosen, key=lambda place: (-stock.get(place, 0), place)):
-        units = min(wanted, max(0, stock.get(place, 0)))
-        if units:
-            taken[place] = units
-            wanted -= units
+def _spread(lines: Quantities, stock: Stock, chosen: tuple[str, ...]) -> Postings:
+    """Each line from where most of it is."""
+    taken: Postings = {}
+    for sku, wanted in lines.items():
+        missing = wanted
+        for place in sorted(chosen, key=lambda place: (-stock[place].get(sku, 0), place)):
+            units = min(missing, stock[place].get(sku, 0))
+            if units > 0:
+                taken.setdefault(place, {})[sku] = units
+                missing -= units
     return taken

@@ -36,7 +36,7 @@ class ExpectStock(NamedTuple):
 
 
 class AdjustStock(NamedTuple):
-    """Signed units per SKU and location."""
+    """Signed units per location and SKU."""
 
     reference: str
     reason: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import assert_never
 
 from events.base import Event, Postings, Quantities
@@ -35,7 +35,7 @@ from services.inventory.commands import (
     ShipStock,
     StockCommand,
 )
-from services.inventory.state import DEFAULT_LOW_STOCK_THRESHOLD, Bin, StockEvent, StockState, evolve
+from services.inventory.state import DEFAULT_LOW_STOCK_THRESHOLD, Balances, StockEvent, StockState, evolve
 from services.runtime.decider import Decider
 
 
@@ -47,13 +47,13 @@ def decide(command: StockCommand, state: StockState) -> list[Event]:
             return _ship(command, state)
         case ReceiveStock(reference, lines):
             expected = _expected_part(lines, state)
-            return _and_serve(state, [StockReceived(reference=reference, lines=lines, expected=expected)], lines)
+            return _and_serve(state, [StockReceived(reference=reference, lines=lines, expected=expected)], _skus(lines))
         case ReleaseStock(order_id):
             lines = state.allocations.get(order_id, {})
-            return _and_serve(state, [StockReleased(order_id=order_id, lines=lines)], lines)
+            return _and_serve(state, [StockReleased(order_id=order_id, lines=lines)], _skus(lines))
         case AdjustStock():
             adjusted = _adjust(command, state)
-            return _and_serve(state, [adjusted], {**adjusted.added, **adjusted.removed})
+            return _and_serve(state, [adjusted], _skus(adjusted.added) | _skus(adjusted.removed))
         case ExpectStock(reference, lines):
             return [StockExpected(reference=reference, lines=lines)]
         case ReserveStock():
@@ -62,7 +62,7 @@ def decide(command: StockCommand, state: StockState) -> list[Event]:
             return _end_reservation(reservation_id, expired, state)
         case SetLowStockThresholds(thresholds):
             set_ = LowStockThresholdSet(thresholds=thresholds)
-            return [set_, *_low_stock(evolve(state, set_), _left(state, thresholds))]
+            return [set_, *_low_stock(evolve(state, set_), available(thresholds, state.free))]
         case _:
             assert_never(command)
 
@@ -74,24 +74,23 @@ def _allocate(command: AllocateStock, state: StockState) -> list[Event]:
     order_id, lines, reservation_id = command
     if order_id in state.allocations or order_id in state.backorders:
         return []
-    unknown = [sku for sku in lines if sku not in state.bins]
-    if unknown:
-        return [StockRejected(order_id=order_id, unknown=unknown)]
+    units = available(lines, state.free)
+    if len(units) < len(lines):
+        return [StockRejected(order_id=order_id, unknown=[sku for sku in lines if sku not in units])]
     if reservation_id is not None and reservation_id in state.reservations:
         return _allocate_reserved(order_id, lines, reservation_id, state)
-    answer, left = _promise(order_id, lines, state)
+    answer, left = _promise(order_id, lines, state.free, units)
     return [answer, *_low_stock(state, left)]
 
 
 def _promise(
-    order_id: str, lines: Quantities, state: StockState
+    order_id: str, lines: Quantities, free: Balances, units: Quantities
 ) -> tuple[StockAllocated | StockBackordered, Quantities]:
-    """The answer to the order, and what could be promised of its SKUs after it."""
-    units = available(lines, state.bins)
+    """The answer to the order, and what could be promised of its SKUs after it; `units` could be before."""
     missing = {sku: wanted - units[sku] for sku, wanted in lines.items() if units[sku] < wanted}
     if missing:
         return StockBackordered(order_id=order_id, lines=lines, missing=missing), units
-    allocated = StockAllocated.of_known(order_id=order_id, lines=allocate(lines, state.bins))
+    allocated = StockAllocated.of_known(order_id=order_id, lines=allocate(lines, free))
     return allocated, {sku: units[sku] - wanted for sku, wanted in lines.items()}
 
 
@@ -99,8 +98,9 @@ def _allocate_reserved(order_id: str, lines: Quantities, reservation_id: str, st
     """The order uses its reservation up. What that held beyond the order may be what others wait for."""
     held = state.reservations[reservation_id]
     ended = StockReservationEnded(reservation_id=reservation_id, lines=held, expired=False)
-    answer, _ = _promise(order_id, lines, evolve(state, ended))
-    return _and_serve(state, [ended, answer], {**lines, **held})
+    free = evolve(state, ended).free
+    answer, _ = _promise(order_id, lines, free, available(lines, free))
+    return _and_serve(state, [ended, answer], lines.keys() | _skus(held))
 
 
 def _ship(command: ShipStock, state: StockState) -> list[Event]:
@@ -114,10 +114,10 @@ def _ship(command: ShipStock, state: StockState) -> list[Event]:
 def _common(lines: Postings, promised: Postings) -> Postings:
     """What is in both: nothing leaves that was not promised, and nothing leaves twice."""
     found: Postings = {}
-    for sku, by_location in lines.items():
-        there = promised.get(sku, {})
-        for location, quantity in by_location.items():
-            _note(found, sku, location, min(quantity, there.get(location, 0)))
+    for location, goods in lines.items():
+        there = promised.get(location, {})
+        for sku, quantity in goods.items():
+            _note(found, location, sku, min(quantity, there.get(sku, 0)))
     return found
 
 
@@ -125,13 +125,12 @@ def _reserve(command: ReserveStock, state: StockState) -> list[Event]:
     reservation_id, lines, expires_at = command
     if reservation_id in state.reservations:
         return []
-    known = {sku: wanted for sku, wanted in lines.items() if sku in state.bins}
-    missing = {**{sku: lines[sku] for sku in lines.keys() - known.keys()}, **shortage(known, state.bins)}
+    missing = shortage(lines, state.free)
     if missing:
         return [StockReservationRefused(reservation_id=reservation_id, missing=missing)]
-    postings = allocate(lines, state.bins)
+    postings = allocate(lines, state.free)
     reserved = StockReserved(reservation_id=reservation_id, lines=postings, expires_at=expires_at)
-    return [reserved, *_low_stock(state, _left(evolve(state, reserved), lines))]
+    return [reserved, *_low_stock(state, available(lines, evolve(state, reserved).free))]
 
 
 def _end_reservation(reservation_id: str, expired: bool, state: StockState) -> list[Event]:
@@ -139,7 +138,7 @@ def _end_reservation(reservation_id: str, expired: bool, state: StockState) -> l
         return []
     lines = state.reservations[reservation_id]
     ended = StockReservationEnded(reservation_id=reservation_id, lines=lines, expired=expired)
-    return _and_serve(state, [ended], lines)
+    return _and_serve(state, [ended], _skus(lines))
 
 
 # --- counting ------------------------------------------------------------------------------------------------------
@@ -148,12 +147,11 @@ def _end_reservation(reservation_id: str, expired: bool, state: StockState) -> l
 def _expected_part(lines: Postings, state: StockState) -> Postings:
     """The part of a receipt that had been announced."""
     expected: Postings = {}
-    for sku, by_location in lines.items():
-        bins = state.bins.get(sku, {})
-        for location, quantity in by_location.items():
-            known = min(quantity, bins.get(location, Bin()).incoming)
-            if known > 0:
-                expected.setdefault(sku, {})[location] = known
+    for location, goods in lines.items():
+        incoming = state.incoming.get(location)
+        if incoming is not None:
+            for sku, quantity in goods.items():
+                _note(expected, location, sku, min(quantity, incoming.get(sku, 0)))
     return expected
 
 
@@ -162,39 +160,42 @@ def _adjust(command: AdjustStock, state: StockState) -> StockAdjusted:
     added: Postings = {}
     removed: Postings = {}
     refused: Postings = {}
-    for sku, by_location in command.lines.items():
-        bins = state.bins.get(sku, {})
-        for location, units in by_location.items():
-            free = max(0, bins.get(location, Bin()).available)
-            _note(added, sku, location, units)
-            _note(removed, sku, location, min(-units, free))
-            _note(refused, sku, location, -units - free)
+    for location, lines in command.lines.items():
+        here: Mapping[str, int] = state.free.get(location, {})
+        for sku, units in lines.items():
+            free = here.get(sku, 0)
+            _note(added, location, sku, units)
+            _note(removed, location, sku, min(-units, free))
+            _note(refused, location, sku, -units - free)
     return StockAdjusted(
         reference=command.reference, reason=command.reason, added=added, removed=removed, refused=refused
     )
 
 
-def _note(postings: Postings, sku: str, location: str, units: int) -> None:
+def _note(postings: Postings, location: str, sku: str, units: int) -> None:
     if units > 0:
-        postings.setdefault(sku, {})[location] = units
+        postings.setdefault(location, {})[sku] = units
+
+
+def _skus(postings: Postings) -> set[str]:
+    return set().union(*postings.values())
 
 
 # --- what follows from new balances --------------------------------------------------------------------------------
 
 
-def _and_serve(state: StockState, events: list[StockEvent], touched: Iterable[str]) -> list[Event]:
+def _and_serve(state: StockState, events: list[StockEvent], touched: set[str]) -> list[Event]:
     """The events, and what becomes possible with the goods they set free: orders that wait, the oldest first."""
-    touched = set(touched)
     after = _fold(state, events)
     waiting = {order_id for sku in touched for order_id in after.waiting.get(sku, ())}
     for order_id in sorted(waiting, key=lambda one: after.backorders[one].since):
         lines = after.backorders[order_id].lines
-        if not shortage(lines, after.bins):
-            served = StockAllocated(order_id=order_id, lines=allocate(lines, after.bins))
+        if not shortage(lines, after.free):
+            served = StockAllocated(order_id=order_id, lines=allocate(lines, after.free))
             events = [*events, served]
             after = evolve(after, served)
-            touched |= lines.keys()
-    return [*events, *_low_stock(state, _left(after, touched))]
+            touched = touched | lines.keys()
+    return [*events, *_low_stock(state, available(touched, after.free))]
 
 
 def _fold(state: StockState, events: Iterable[StockEvent]) -> StockState:
@@ -221,10 +222,6 @@ def _low_stock(state: StockState, available: Quantities) -> list[Event]:
     if cleared:
         events.append(LowStockCleared(available=dict(sorted(cleared.items()))))
     return events
-
-
-def _left(state: StockState, touched: Iterable[str]) -> Quantities:
-    return available([sku for sku in touched if sku in state.bins], state.bins)
 
 
 DECIDER: Decider[StockCommand, StockState] = Decider(StockState(), decide, evolve)

@@ -52,21 +52,8 @@ StockEvent = (
 DEFAULT_LOW_STOCK_THRESHOLD = 10
 
 
-class Bin(NamedTuple):
-    """Units of one SKU at one location. allocated + reserved never exceed on_hand."""
-
-    on_hand: int = 0
-    allocated: int = 0
-    reserved: int = 0
-    incoming: int = 0
-
-    @property
-    def available(self) -> int:
-        return self.on_hand - self.allocated - self.reserved
-
-
-Bins = dict[str, Bin]
-"""One SKU's bins by location; never changed in place."""
+Balances = dict[str, Map[str, int]]
+"""Units by location and SKU; never changed in place."""
 
 
 class Waiting(NamedTuple):
@@ -76,15 +63,15 @@ class Waiting(NamedTuple):
     lines: Quantities
 
 
-_EMPTY = Bin()
-_NO_BINS: Bins = {}
+_NO_UNITS: Map[str, int] = Map()
 _NOBODY: Map[str, int] = Map()
 
 
 class StockState(Struct, frozen=True):
-    """Everything one stock pool holds.
+    """What one stock pool must remember to decide. All balances are in the read model (projections/stock_levels.py).
 
-    bins          SKU -> location -> balances; a SKU that is not in here was never stocked
+    free          units on hand that are neither allocated nor reserved; a SKU that is nowhere in here was never stocked
+    incoming      units that are announced
     allocations   order id -> what is promised to it and has not left
     backorders    order id -> what it waits for
     waiting       SKU -> the backordered orders that want it, and since when
@@ -93,7 +80,8 @@ class StockState(Struct, frozen=True):
     low           the SKUs that were reported as low
     """
 
-    bins: Map[str, Bins] = Map()
+    free: Balances = {}
+    incoming: Balances = {}
     allocations: Map[str, Postings] = Map()
     backorders: Map[str, Waiting] = Map()
     waiting: Map[str, Map[str, int]] = Map()
@@ -106,32 +94,33 @@ class StockState(Struct, frozen=True):
 def evolve(state: StockState, event: StockEvent) -> StockState:
     match event:
         case StockAllocated():
-            bins = post(state.bins, event.lines, allocated=1)
+            free = post(state.free, event.lines, -1)
             served = _no_longer_waiting(state, event.order_id)
-            return replace(served, bins=bins, allocations=state.allocations.set(event.order_id, event.lines))
+            return replace(served, free=free, allocations=state.allocations.set(event.order_id, event.lines))
         case StockShipped():
-            bins = post(state.bins, event.lines, on_hand=-1, allocated=-1)
-            return replace(state, bins=bins, allocations=_less(state.allocations, event.order_id, event.lines))
+            # Goods leave together with the promise: what is free stays as it is.
+            return replace(state, allocations=_less(state.allocations, event.order_id, event.lines))
         case StockReceived():
-            bins = post(post(state.bins, event.lines, on_hand=1), event.expected, incoming=-1)
-            return replace(state, bins=bins)
+            free = post(state.free, event.lines, +1)
+            return replace(state, free=free, incoming=post(state.incoming, event.expected, -1))
         case StockExpected():
-            return replace(state, bins=post(state.bins, event.lines, incoming=1))
+            # Nothing is free yet, but from now on these SKUs are known.
+            free = post(state.free, event.lines, 0)
+            return replace(state, free=free, incoming=post(state.incoming, event.lines, +1))
         case StockAdjusted():
-            bins = post(post(state.bins, event.added, on_hand=1), event.removed, on_hand=-1)
-            return replace(state, bins=bins)
+            return replace(state, free=post(post(state.free, event.added, +1), event.removed, -1))
         case StockBackordered():
             return _wait(state, event)
         case StockReleased():
-            bins = post(state.bins, event.lines, allocated=-1)
+            free = post(state.free, event.lines, +1)
             released = _no_longer_waiting(state, event.order_id)
-            return replace(released, bins=bins, allocations=_less(state.allocations, event.order_id, event.lines))
+            return replace(released, free=free, allocations=_less(state.allocations, event.order_id, event.lines))
         case StockReserved():
             reservations = state.reservations.set(event.reservation_id, event.lines)
-            return replace(state, bins=post(state.bins, event.lines, reserved=1), reservations=reservations)
+            return replace(state, free=post(state.free, event.lines, -1), reservations=reservations)
         case StockReservationEnded():
-            bins = post(state.bins, event.lines, reserved=-1)
-            return replace(state, bins=bins, reservations=_without(state.reservations, event.reservation_id))
+            free = post(state.free, event.lines, +1)
+            return replace(state, free=free, reservations=_without(state.reservations, event.reservation_id))
         case LowStockReached():
             return replace(state, low=state.low.update(dict.fromkeys(event.available, True)))
         case LowStockCleared():
@@ -147,36 +136,18 @@ def evolve(state: StockState, event: StockEvent) -> StockState:
             assert_never(event)
 
 
-def post(
-    bins: Map[str, Bins],
-    postings: Postings,
-    *,
-    on_hand: int = 0,
-    allocated: int = 0,
-    reserved: int = 0,
-    incoming: int = 0,
-) -> Map[str, Bins]:
-    """The bins after posting these units; each factor (-1, 0, 1) says what the posting does to that balance."""
+def post(balances: Balances, postings: Postings, sign: int) -> Balances:
+    """The balances after adding these units (sign +1), taking them away (-1), or just making them known (0)."""
     if not postings:
-        return bins
-    changed = bins.mutate()
-    for sku, by_location in postings.items():
-        row = dict(changed.get(sku, _NO_BINS))
-        for location, quantity in by_location.items():
-            had = row.get(location, _EMPTY)
-            row[location] = _bin(
-                had[0] + on_hand * quantity,
-                had[1] + allocated * quantity,
-                had[2] + reserved * quantity,
-                had[3] + incoming * quantity,
-            )
-        changed[sku] = row
-    return changed.finish()
-
-
-def _bin(*balances: int) -> Bin:
-    """What `Bin(...)` does, in half the time: this is the hottest line of the ledger."""
-    return tuple.__new__(Bin, balances)
+        return balances
+    changed = dict(balances)
+    for location, lines in postings.items():
+        before = changed.get(location, _NO_UNITS)
+        had, here = before.get, before.mutate()
+        for sku, units in lines.items():
+            here[sku] = had(sku, 0) + sign * units
+        changed[location] = here.finish()
+    return changed
 
 
 def _less(allocations: Map[str, Postings], order_id: str, gone: Postings) -> Map[str, Postings]:
@@ -184,14 +155,12 @@ def _less(allocations: Map[str, Postings], order_id: str, gone: Postings) -> Map
     promised = allocations.get(order_id)
     if promised is None or promised == gone:
         return _without(allocations, order_id)
-    left = {
-        sku: remaining for sku, by_location in promised.items() if (remaining := _minus(by_location, gone.get(sku, {})))
-    }
+    left = {place: rest for place, lines in promised.items() if (rest := _minus(lines, gone.get(place, {})))}
     return allocations.set(order_id, left) if left else _without(allocations, order_id)
 
 
-def _minus(units: dict[str, int], gone: dict[str, int]) -> dict[str, int]:
-    return {place: left for place, n in units.items() if (left := n - gone.get(place, 0)) > 0}
+def _minus(lines: Quantities, gone: Quantities) -> Quantities:
+    return {sku: left for sku, units in lines.items() if (left := units - gone.get(sku, 0)) > 0}
 
 
 def _without(mapping: Map[str, Postings], key: str) -> Map[str, Postings]:

@@ -7,12 +7,11 @@ Back:     a cancellation undoes what was done in the opposite order, one step at
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import assert_never
 
 from msgspec.structs import replace
 
-from events.base import Event, Postings
+from events.base import Event, Postings, Quantities
 from events.order import (
     AllocationReleaseRequested,
     AllocationRequested,
@@ -167,14 +166,10 @@ def _stock_allocated(command: NoteStockAllocated, state: OrderState) -> list[Eve
 
 
 def _ask_to_send(state: OrderState, allocated: Postings) -> list[Event]:
-    by_location: defaultdict[str, dict[str, int]] = defaultdict(dict)
-    for sku, bins in allocated.items():
-        for location, quantity in bins.items():
-            by_location[location][sku] = quantity
-    return [_fulfillment_requested(state, location, lines) for location, lines in sorted(by_location.items())]
+    return [_fulfillment_requested(state, location, allocated[location]) for location in sorted(allocated)]
 
 
-def _fulfillment_requested(state: OrderState, location: str, lines: dict[str, int]) -> Event:
+def _fulfillment_requested(state: OrderState, location: str, lines: Quantities) -> Event:
     """A location that was stopped and is asked again gets a new fulfillment, numbered on."""
     before = sum(1 for sending in state.sendings.values() if sending.location == location)
     suffix = f".{before + 1}" if before else ""  # no location has a dot in its name
@@ -192,7 +187,7 @@ def _fulfillment_requested(state: OrderState, location: str, lines: dict[str, in
 def _parcel_shipped(command: NoteParcelShipped, state: OrderState) -> list[Event]:
     if command.fulfillment_id not in state.sendings or state.is_shipped(command.fulfillment_id):
         return []
-    postings = {sku: {command.location: quantity} for sku, quantity in command.lines.items()}
+    postings = {command.location: command.lines}
     shipped = OrderLinesShipped.of_known(order_id=state.order_id, fulfillment_id=command.fulfillment_id, lines=postings)
     after = evolve(state, shipped)
     if state.cancelling is not None:

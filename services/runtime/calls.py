@@ -1,6 +1,7 @@
 """Where calls to the outside run: an asyncio loop in a thread of its own, so that a slow provider holds up nobody.
 
-The core stays synchronous: it hands over awaitables and collects what came of them.
+The core stays synchronous: it hands over awaitables and collects what came of them. Which loop it is, is a port
+(`Calls`): a simulation has one whose time is its own.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from events.base import Recorded
 from services.runtime.decider import Directive
+
+T = TypeVar("T")
 
 Call = Callable[[Recorded], Awaitable[Directive]]
 """Carries out one intent and says what came of it, as a command. A failure to get an answer is an outcome too."""
@@ -27,6 +30,19 @@ class Finished(NamedTuple):
     error: Exception | None
 
 
+class Calls(Protocol):
+    """An asyncio loop, as the effects of one process see it."""
+
+    def submit(self, start: Callable[[], None]) -> None:
+        """Have the loop call this soon: there it may start tasks. Never waits."""
+
+    def run(self, call: Coroutine[Any, Any, Directive]) -> Directive:
+        """Carry out one call and wait for it. Raises what it raises."""
+
+    def time_s(self) -> float:
+        """The loop's own clock: seconds since no matter when."""
+
+
 class CallLoop:
     """One thread with one event loop, shared by all effects of a process."""
 
@@ -37,6 +53,12 @@ class CallLoop:
 
     def submit(self, start: Callable[[], None]) -> None:
         self._loop.call_soon_threadsafe(start)
+
+    def run(self, call: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(call, self._loop).result()
+
+    def time_s(self) -> float:
+        return time.monotonic()
 
     def close(self) -> None:
         """Stop the loop. Calls under way are abandoned: their intents are in the log, the next start takes them up."""
@@ -62,7 +84,7 @@ class Lanes:
     # Longer than a thousand calls to a sandbox take, shorter than anybody notices.
     LINGER_S = 0.02
 
-    def __init__(self, loop: CallLoop, call: Call, *, lanes: int, news: Callable[[], None]) -> None:
+    def __init__(self, loop: Calls, call: Call, *, lanes: int, news: Callable[[], None]) -> None:
         """`news` is rung, from the loop's thread, when there is something to collect."""
         self._loop = loop
         self._call = call
@@ -91,7 +113,7 @@ class Lanes:
         return finished
 
     def _lingers(self) -> bool:
-        now_s = time.monotonic()
+        now_s = self._loop.time_s()
         if self._lingers_until_s is None:
             self._lingers_until_s = now_s + self.LINGER_S
         return now_s < self._lingers_until_s

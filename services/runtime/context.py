@@ -9,7 +9,7 @@ from events.base import Event
 from events.feed import Feed
 from events.slots import slot_name
 from events.store import EventStore
-from services.runtime.calls import CallLoop
+from services.runtime.calls import Calls
 from services.runtime.settings import Settings
 from services.runtime.worker import Now
 
@@ -25,7 +25,7 @@ class Context(NamedTuple):
     store: EventStore
     settings: Settings
     now: Now
-    loop: CallLoop
+    loop: Calls
     news: Callable[[], None]
     feed: Callable[[frozenset[type[Event]]], Feed]
     slot: int | None = None

@@ -7,7 +7,6 @@ open: after a crash it is read again, and whoever already has an outcome is left
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -17,7 +16,7 @@ from events.feed import Feed
 from events.slots import without_slot
 from events.store import AlreadyTracked, EventStore, StoreError, VersionConflict
 from services.runtime import metrics
-from services.runtime.calls import Call, CallLoop, Finished, Lanes
+from services.runtime.calls import Call, Calls, Finished, Lanes
 from services.runtime.decider import Cause, Directive, caused_by
 from services.runtime.desk import Batch, Desk
 from services.runtime.parking import Parked, Parking, in_words
@@ -35,7 +34,7 @@ class Effects:
 
     def __init__(
         self, name: str, *, store: EventStore, feed: Feed, desk: Desk, call: Call, is_open: IsOpen,
-        loop: CallLoop, now: Now, news: Callable[[], None], lanes: int = 64,
+        loop: Calls, now: Now, news: Callable[[], None], lanes: int = 64,
     ) -> None:  # fmt: skip
         self.name = name
         self._actor = without_slot(name)
@@ -46,6 +45,7 @@ class Effects:
         self._feed = feed
         self._desk = desk
         self._call = call
+        self._loop = loop
         self._is_open = is_open
         self._now = now
         self._open: dict[int, Recorded] = {}
@@ -179,7 +179,7 @@ class Effects:
         batch = self._desk.batch()
         self._desk.refresh([intent.stream])
         if self._is_open(self._desk.state_with(intent), intent):
-            batch.decide(asyncio.run(self._answer(intent)), self._cause_of(intent))
+            batch.decide(self._loop.run(self._answer(intent)), self._cause_of(intent))
         return batch
 
     async def _answer(self, intent: Recorded) -> Directive:

@@ -69,6 +69,7 @@ class Engine:
         followers: Sequence[Consumer] = (),
         operating_faults: tuple[type[Exception], ...],
         bell: threading.Event,
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """`operating_faults` are retried, anything else ends the engine; `bell` is rung when there may be news.
 
@@ -81,30 +82,40 @@ class Engine:
         self._turn = 0
         self._faults = operating_faults
         self._bell = bell
+        self._clock_s = clock_s
         self._pauses = {consumer.name: _Pause() for consumer in self.consumers}
+        self.turned_s = time.monotonic()
+        """When the last turn began, on the monotonic clock: an engine that does not turn is stuck."""
 
     def failing(self) -> dict[str, Exception]:
         """Consumers that are put off now, and why."""
         return {name: pause.error for name, pause in self._pauses.items() if pause.error is not None}
 
+    def next_try_s(self) -> float | None:
+        """Seconds until the first of the consumers that are put off is tried again; None if none is."""
+        until = [pause.until for pause in self._pauses.values() if pause.failures]
+        return max(0.0, min(until) - self._clock_s()) if until else None
+
     def pump(self) -> int:
         """One turn: every consumer that is not put off makes one step; how much was done."""
         self._turn += 1
+        self.turned_s = time.monotonic()
         done = sum([self._step(consumer) for consumer in self._leaders])
         if not done or self._turn % self.TURNS_PER_FOLLOWER_STEP == 0:
             done += sum([self._step(follower) for follower in self._followers])
         return done
 
-    def run_until_idle(self, *, patience_s: float = 30.0) -> None:
-        """Until no consumer finds anything to do and no call is open.
+    def run_until_idle(self, *, patience_s: float = 30.0, followers: bool = True) -> None:
+        """Until no consumer finds anything to do and no call is open; `followers` False: they may still lag behind.
 
         Raises StillFailing if a consumer could not go on for `patience_s` seconds.
         """
+        waited_for = self.consumers if followers else self._leaders
         while True:
             self._bell.clear()
             if self.pump():
                 continue
-            if not self._unfinished():
+            if not self._unfinished(waited_for):
                 return
             self._give_up_after(patience_s)
             self._bell.wait(self.UNFINISHED_WAIT_S)
@@ -118,7 +129,7 @@ class Engine:
 
     def _step(self, consumer: Consumer) -> int:
         pause = self._pauses[consumer.name]
-        now = time.monotonic()
+        now = self._clock_s()
         if now < pause.until:
             return 0
         try:
@@ -131,11 +142,11 @@ class Engine:
         pause.succeeded()
         return done
 
-    def _unfinished(self) -> bool:
-        return bool(self.failing()) or any(getattr(consumer, "busy", 0) for consumer in self.consumers)
+    def _unfinished(self, waited_for: Sequence[Consumer]) -> bool:
+        return bool(self.failing()) or any(getattr(consumer, "busy", 0) for consumer in waited_for)
 
     def _give_up_after(self, patience_s: float) -> None:
-        now = time.monotonic()
+        now = self._clock_s()
         for name, pause in self._pauses.items():
             if pause.since is not None and now - pause.since > patience_s:
                 raise StillFailing(f"{name} could not go on for {patience_s:g} s: {pause.error}") from pause.error

@@ -15,5 +15,13 @@ effect_failures = Counter("waybill_effect_failures_total", "Calls that ended in 
 step_failures = Counter(
     "waybill_step_failures_total", "Steps put off because the store or Redis was away.", ["consumer"]
 )
+lag_s = Gauge(
+    "waybill_consumer_lag_seconds", "How long the oldest event that it has not seen is in the log.", ["consumer"]
+)
+slots = Gauge("waybill_assigned_slots", "Slots of a service's work that are this process's.", ["service"])
+consumers_remade = Counter(
+    "waybill_consumers_remade_total", "Kafka consumers thrown away because they were stuck or failed.", ["service"]
+)
+leads = Gauge("waybill_leads", "1 while this process does what only one may do, 0 while it stands by.", ["role"])
 lag = Gauge("waybill_consumer_lag_positions", "Positions between a consumer and the head of the log.", ["consumer"])
 parked_now = Gauge("waybill_parked_events", "Events that are parked now.", ["consumer"])

@@ -17,7 +17,7 @@ from events.feed import Feed
 from events.slots import without_slot
 from events.store import AlreadyTracked, EventStore, StoreError, VersionConflict
 from services.runtime import metrics
-from services.runtime.calls import Call, CallLoop, Finished, Lanes
+from services.runtime.calls import Call, Calls, Finished, Lanes
 from services.runtime.decider import caused_by
 from services.runtime.desk import Desk
 from services.runtime.effects import IsOpen
@@ -33,7 +33,7 @@ class Poller:
 
     def __init__(
         self, name: str, *, store: EventStore, feed: Feed, desk: Desk, call: Call, is_open: IsOpen,
-        loop: CallLoop, now: Now, news: Callable[[], None], every_s: float, lanes: int = 16,
+        loop: Calls, now: Now, news: Callable[[], None], every_s: float, lanes: int = 16,
     ) -> None:  # fmt: skip
         """`every_s`: seconds between two questions about the same thing."""
         self.name = name

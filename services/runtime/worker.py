@@ -1,6 +1,6 @@
 """A worker: feed -> react -> decide -> append, with its own position in the same transaction.
 
-Exactly-once is decided by the store: a batch whose position was tracked already changes nothing. A failure that
+Exactly-once is decided by the store: a batch of which a part was tracked already changes nothing. A failure that
 belongs to one event is found by halving the batch, and parks that event's stream only; a failure of the store is
 raised to the engine, which waits and comes back.
 """
@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 from events.base import Recorded, Tracked, Write
 from events.codec import Unreadable
 from events.feed import Feed
+from events.slots import without_slot
 from events.store import AlreadyTracked, EventStore, StoreError, VersionConflict
 from services.runtime import metrics
 from services.runtime.decider import Cause, Directive, Reactions, caused_by
@@ -61,6 +62,7 @@ class Worker:
         that it is for. The latter where one source, like the stock ledger, tells of many orders.
         """
         self.name = name
+        self._actor = without_slot(name)
         self.position = store.tracked_position(name)
         self.parking = Parking(store, name)
         self._tracked = self.position
@@ -118,7 +120,7 @@ class Worker:
                 self._commit(batch, reached, behind)
                 return
             except VersionConflict:
-                metrics.conflicts.labels(self.name).inc()
+                metrics.conflicts.labels(self._actor).inc()
                 if attempt == self.CONFLICT_ATTEMPTS:
                     raise
                 self._desk.refresh(batch.touched())
@@ -130,7 +132,7 @@ class Worker:
         waiting = {recorded.position for recorded, _ in behind}
         now = self._now()
         planned = [
-            (directive, caused_by(recorded, self.name, now))
+            (directive, caused_by(recorded, self._actor, now))
             for recorded in events
             if recorded.position not in waiting
             for directive in self._react(recorded)
@@ -160,37 +162,34 @@ class Worker:
 
     def _commit(self, batch: Batch, reached: int, behind: list[_Waiting]) -> None:
         also = [self._park_write(behind, "waits behind a parked event of its stream")] if behind else []
-        self._refuse_what_is_handled(reached)
-        batch.commit(tracked=Tracked(self.name, reached), also=also)
+        batch.commit(tracked=self._tracked_at(reached), also=also)
         self.position = self._tracked = reached
-        metrics.batch_events.labels(self.name).observe(batch.size)
+        metrics.batch_events.labels(self._actor).observe(batch.size)
         if behind:
             self.parking.refresh()
 
-    def _refuse_what_is_handled(self, reached: int) -> None:
-        """Raises AlreadyTracked if another process of our name has handled a part of this batch.
+    def _tracked_at(self, reached: int) -> Tracked:
+        """The append is refused if a twin (a zombie, or our heir) has handled a part of this batch.
 
-        The store only refuses a position that is behind its own; ours may be ahead of a zombie's that did the first
-        half. Looked at after deciding: what it wrote before we may have taken into account, and must not do again;
-        what it writes from here on meets the versions that we decided on.
+        That we are ahead of it is not enough: it may have done the first half, and our decisions may rest on states
+        that have its work in them, so that no version conflict tells. What it did must not be done again. So the store
+        compares, in the append's own transaction, where no twin can come in between.
         """
-        if self._store.tracked_position(self.name) != self._tracked:
-            raise AlreadyTracked(self.name, reached)
+        return Tracked(self.name, reached, after=self._tracked)
 
     # --- parking ---------------------------------------------------------------------------------------------------
 
     def _park(self, recorded: Recorded, reached: int, reason: str) -> None:
         try:
-            self._refuse_what_is_handled(reached)
             self.parking.refresh()
             write = self._park_write([_Waiting(recorded, self._stream_to_park(recorded))], reason)
-            self._store.append([write], tracked=Tracked(self.name, reached))
+            self._store.append([write], tracked=self._tracked_at(reached))
         except AlreadyTracked:
             self._go_on_from_the_log()
             return
         self.position = self._tracked = reached
         self.parking.refresh()
-        metrics.parked.labels(self.name).inc()
+        metrics.parked.labels(self._actor).inc()
 
     def _stream_to_park(self, recorded: Recorded) -> str:
         try:
@@ -200,7 +199,7 @@ class Worker:
 
     def _park_write(self, waiting: list[_Waiting], reason: str) -> Write:
         first = waiting[0].event
-        cause = Cause(self._now(), first.correlation_id, first.id, self.name)
+        cause = Cause(self._now(), first.correlation_id, first.id, self._actor)
         return self.parking.write([self.parking.parked(event, reason, stream) for event, stream in waiting], cause)
 
     def replay_parked(self, stream: str | None = None) -> list[Parked]:
@@ -216,4 +215,4 @@ class Worker:
         return batch
 
     def _cause_of(self, recorded: Recorded) -> Cause:
-        return caused_by(recorded, self.name, self._now())
+        return caused_by(recorded, self._actor, self._now())

@@ -1,4 +1,6 @@
-"""`python -m tests.bench pipeline [--orders N] [--rounds N] [--json]`"""
+"""`python -m tests.bench pipeline [--orders N] [--rounds N] [--json]`
+`python -m tests.bench postgres [--rounds N] [--stored N] [--json]`
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,21 @@ def main() -> None:
     pipeline.add_argument("--orders", type=_at_least_one, default=2_000, help="orders per round (default 2000)")
     pipeline.add_argument("--rounds", type=_at_least_one, default=3, help="figures are medians over them (default 3)")
     pipeline.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    postgres = benchmarks.add_parser("postgres", help="events per second into PostgreSQL: ours and psycopg alone")
+    postgres.add_argument("--rounds", type=_at_least_one, default=3, help="times 20,000 events a side (default 3)")
+    postgres.add_argument("--stored", type=int, default=0, help="also compare an empty log with one of so many events")
+    postgres.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     chosen = parser.parse_args()
-    run_pipeline(orders=chosen.orders, rounds=chosen.rounds, as_json=chosen.json)
+    if chosen.benchmark == "postgres":
+        _postgres(chosen)
+    else:
+        run_pipeline(orders=chosen.orders, rounds=chosen.rounds, as_json=chosen.json)
+
+
+def _postgres(chosen: argparse.Namespace) -> None:
+    from tests.bench.postgres import run_postgres  # here: it needs psycopg, an extra
+
+    run_postgres(rounds=chosen.rounds, stored=chosen.stored, as_json=chosen.json)
 
 
 def _at_least_one(text: str) -> int:

@@ -178,13 +178,13 @@ class Stock(Aggregate):
     def create_id(pool: str) -> UUID:
         return uuid5(NAMESPACE_URL, f"/stock/{pool}")
 
-    def location_of(self, sku: str, quantity: int) -> str:
-        """The first location that can give all of it. Raises LookupError where none can."""
-        taken = self.allocated.get(sku, {})
-        for location, units in self.on_hand.get(sku, {}).items():
-            if units - taken.get(location, 0) >= quantity:
+    def location_of(self, lines: Lines) -> str:
+        """The first location that can give all of them. Raises LookupError where none can."""
+        for location, units in self.on_hand.items():
+            taken = self.allocated.get(location, {})
+            if all(units.get(sku, 0) - taken.get(sku, 0) >= quantity for sku, quantity in lines.items()):
                 return location
-        raise LookupError(f"not enough of {sku}")
+        raise LookupError("not enough anywhere")
 
     @event(Received)
     def receive(self, reference: str, lines: Postings) -> None:
@@ -274,8 +274,8 @@ class Fulfillment(Aggregate):
 
 
 def post(balance: Postings, lines: Postings, sign: int) -> None:
-    """Adds (or takes away) units per SKU and location."""
-    for sku, by_location in lines.items():
-        row = balance.setdefault(sku, {})
-        for location, units in by_location.items():
-            row[location] = row.get(location, 0) + sign * units
+    """Adds (or takes away) units per location and SKU."""
+    for location, goods in lines.items():
+        row = balance.setdefault(location, {})
+        for sku, units in goods.items():
+            row[sku] = row.get(sku, 0) + sign * units

@@ -56,15 +56,14 @@ class Orders(ProcessApplication[UUID]):
     def _(self, domain_event: Stock.Allocated, processing_event: Processing) -> None:
         order: Order = self.repository.get(domain_event.order_id)
         order.confirm(domain_event.lines)
-        for location, lines in _by_location(domain_event.lines).items():
+        for location, lines in domain_event.lines.items():
             order.request_fulfillment(Fulfillment.create_id(order.id, location), location, lines)
         processing_event.collect_events(order)
 
     @policy.register
     def _(self, domain_event: Fulfillment.Shipped, processing_event: Processing) -> None:
         order: Order = self.repository.get(domain_event.order_id)
-        shipped = {sku: {domain_event.location: units} for sku, units in domain_event.lines.items()}
-        order.record_shipment(domain_event.originator_id, shipped)
+        order.record_shipment(domain_event.originator_id, {domain_event.location: domain_event.lines})
         order.request_capture(order.total_minor)
         processing_event.collect_events(order)
 
@@ -121,7 +120,7 @@ class Inventory(ProcessApplication[UUID]):
 
     def open(self, on_hand: Lines) -> None:
         stock = Stock(POOL)
-        stock.receive("opening", {sku: {LOCATION: units} for sku, units in on_hand.items()})
+        stock.receive("opening", {LOCATION: on_hand})
         self.save(stock)
 
     @singledispatchmethod
@@ -131,8 +130,8 @@ class Inventory(ProcessApplication[UUID]):
     @policy.register
     def _(self, domain_event: Order.AllocationRequested, processing_event: Processing) -> None:
         stock: Stock = self.repository.get(Stock.create_id(POOL))
-        lines = {sku: {stock.location_of(sku, units): units} for sku, units in domain_event.lines.items()}
-        stock.allocate(domain_event.originator_id, lines)
+        lines = domain_event.lines
+        stock.allocate(domain_event.originator_id, {stock.location_of(lines): lines})
         processing_event.collect_events(stock)
 
     @policy.register
@@ -203,7 +202,7 @@ class OrderStatus(Follower[UUID]):
 
 
 class StockLevels(Follower[UUID]):
-    """Units on hand and allocated per SKU and location, in dicts."""
+    """Units on hand and allocated per location and SKU, in dicts."""
 
     topics: Sequence[str] = tuple(map(get_topic, (Stock.Received, Stock.Allocated, Stock.Shipped)))
     pull_section_size = log_section_size = PAGE
@@ -256,11 +255,3 @@ def _new_order(placed: OrderPlaced) -> Order:
     order.accept()
     order.request_payment(placed.total_minor, placed.currency, placed.payment_token)
     return order
-
-
-def _by_location(postings: Postings) -> dict[str, Lines]:
-    found: dict[str, Lines] = {}
-    for sku, units_at in postings.items():
-        for location, units in units_at.items():
-            found.setdefault(location, {})[sku] = units
-    return found

@@ -87,8 +87,7 @@ def run_ours(orders: Sequence[OrderPlaced], folder: Path) -> OursResult:
 
     with open_home(folder) as home:
         now = datetime.now(UTC)
-        stock = {sku: {LOCATION: units} for sku, units in stock_for(orders).items()}
-        receipt = StockReceiptReported(reference="opening", lines=stock)
+        receipt = StockReceiptReported(reference="opening", lines={LOCATION: stock_for(orders)})
         home.store.append([_write(report_stream("receipt", "opening"), receipt, "opening", now)])
         home.engine.run_until_idle()
         before = home.store.last_position()
@@ -97,7 +96,8 @@ def run_ours(orders: Sequence[OrderPlaced], folder: Path) -> OursResult:
         started = perf_counter()
         for first in range(0, len(writes), INTAKE_BATCH):
             home.store.append(writes[first : first + INTAKE_BATCH])
-            home.engine.run_until_idle()  # as the importer does, so that no backlog builds up in memory
+            home.keep_up()  # as the importer does, so that no backlog builds up in memory
+        home.catch_up()
         seconds = perf_counter() - started
         events = home.store.last_position() - before
         done = home.store.read_after(before, limit=2 * len(orders), types=frozenset({"order.completed.v1"}))

@@ -32,7 +32,7 @@ _LATER = datetime(2026, 3, 1, 10, 30, tzinfo=UTC)
 # One value per field name: an event's fields mean the same wherever they stand. Invented people, reserved domains.
 _BY_NAME: dict[str, Any] = {
     "accepted_digest": "a" * 64,
-    "added": {"85123A": {"LDN": 3}},
+    "added": {"LDN": {"85123A": 3}},
     "address_on_file": True,
     "amount_minor": 1_880,
     "ask_at": _LATER,
@@ -47,7 +47,7 @@ _BY_NAME: dict[str, Any] = {
     "currency": "GBP",
     "customer": "17850",
     "event_type": "order.accepted.v1",
-    "expected": {"85123A": {"LDN": 4}},
+    "expected": {"LDN": {"85123A": 4}},
     "expired": True,
     "expires_at": _LATER,
     "fulfillment_id": f"{_ORDER_ID}-LDN",
@@ -65,8 +65,8 @@ _BY_NAME: dict[str, Any] = {
     "reason": "asked for by the customer",
     "received_digest": "b" * 64,
     "reference": "ref-1",
-    "refused": {"84406B": {"MAN": 1}},
-    "removed": {"84406B": {"MAN": 2}},
+    "refused": {"MAN": {"84406B": 1}},
+    "removed": {"MAN": {"84406B": 2}},
     "reservation_id": "basket-7",
     "scans": [TrackingScan(status=TrackingStatus.OUT_FOR_DELIVERY, scanned_at=_LATER, place="Croydon")],
     "ship_to": Address(lines=["1 Example Street"], city="London", postal_code="SW1A 1AA", country="GB"),
@@ -81,8 +81,8 @@ _BY_NAME: dict[str, Any] = {
 
 # What is called `lines` has one of four shapes; a field gets the first that it takes.
 _LINES: list[Any] = [
-    {"85123A": {"LDN": 4, "MAN": -2}},
-    {"85123A": {"LDN": 4, "MAN": 2}, "84406B": {"LDN": 1}},
+    {"LDN": {"85123A": 4}, "MAN": {"85123A": -2}},
+    {"LDN": {"85123A": 4, "84406B": 1}, "MAN": {"85123A": 2}},
     {"85123A": 6, "84406B": 1},
     [OrderLine(sku="85123A", quantity=6, unit_price="2.55", description="T-LIGHT HOLDER")],
 ]

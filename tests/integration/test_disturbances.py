@@ -75,7 +75,7 @@ class World:
     def begin(self) -> None:
         draw = self.draw
         self.shop.receive(
-            {HOLDER: {LONDON: draw.randint(1, 9), LEEDS: draw.randint(1, 9)}, BELL: {LONDON: draw.randint(1, 9)}}
+            {LONDON: {HOLDER: draw.randint(1, 9), BELL: draw.randint(1, 9)}, LEEDS: {HOLDER: draw.randint(1, 9)}}
         )
         for order in self.orders:
             if order.reservation_id:
@@ -140,12 +140,12 @@ class World:
         draw.choice(wishes)()
 
     def _report_count(self) -> None:
-        lines = {self.draw.choice([HOLDER, BELL]): {self.draw.choice([LONDON, LEEDS]): self.draw.randint(-4, 9)}}
+        lines = {self.draw.choice([LONDON, LEEDS]): {self.draw.choice([HOLDER, BELL]): self.draw.randint(-4, 9)}}
         report = StockAdjustmentReported(reference=self._reference(), reason="counted", lines=lines)
         write(FaultyStore(self.shop.recorder), report_stream("adjustment", report.reference), report)
 
     def _report_receipt(self) -> None:
-        lines = {self.draw.choice([HOLDER, BELL]): {self.draw.choice([LONDON, LEEDS]): self.draw.randint(1, 9)}}
+        lines = {self.draw.choice([LONDON, LEEDS]): {self.draw.choice([HOLDER, BELL]): self.draw.randint(1, 9)}}
         report = StockReceiptReported(reference=self._reference(), lines=lines)
         write(FaultyStore(self.shop.recorder), report_stream("receipt", report.reference), report)
 

@@ -319,7 +319,7 @@ def test_each_sku_gets_its_opening_stock_before_it_is_first_named(
     log = log_of(store)
     receipts = [recorded for recorded in log if isinstance(recorded.event, StockReceiptReported)]
     assert [recorded.event for recorded in receipts] == [
-        StockReceiptReported(reference=f"opening-stock/{sku}", lines={sku: {"main": 70}})
+        StockReceiptReported(reference=f"opening-stock/{sku}", lines={"main": {sku: 70}})
         for sku in ("85123A", "71053", "21777")
     ]
     assert [recorded.position for recorded in receipts] == [1, 2, 3]
@@ -333,7 +333,7 @@ def test_a_later_file_brings_opening_stock_for_new_skus_only(store: EventStore, 
     run(store, home, write(tmp_path / "1.csv", GOOD), opening_stock=70)
     run(store, home, write(tmp_path / "2.csv", OTHER, GOOD.replace("536365", "536367")), opening_stock=80)
     receipts = [event.lines for event in events_of(store) if isinstance(event, StockReceiptReported)]
-    assert receipts == [{"85123A": {"main": 70}}, {"71053": {"main": 80}}]
+    assert receipts == [{"main": {"85123A": 70}}, {"main": {"71053": 80}}]
 
 
 def test_opening_stock_may_be_brought_in_later(store: EventStore, home: Path, tmp_path: Path) -> None:

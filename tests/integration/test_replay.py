@@ -138,7 +138,7 @@ def test_ends_where_the_log_ended_when_it_began(tmp_path: Path) -> None:
     """While somebody writes: neither endless nor cut short."""
     url = f"sqlite:///{tmp_path / 'log.db'}"
     with open_shop(url, warehouse=Warehouse.SANDBOX) as shop, closing(open_store(url)) as reader:
-        shop.receive("delivery-1", {HOLDER: {LONDON: 100}, BELL: {LONDON: 100}})
+        shop.receive("delivery-1", {LONDON: {HOLDER: 100, BELL: 100}})
         end = shop.store.last_position()
         lines: list[str] = []
 
@@ -164,7 +164,7 @@ def test_looking_back_calls_no_provider_and_writes_nothing(tmp_path: Path) -> No
     """Orders that wait for the provider's and the carrier's answer, and everything that reads them."""
     url = f"sqlite:///{tmp_path / 'log.db'}"
     with open_shop(url) as shop:
-        shop.receive("delivery-1", {HOLDER: {LONDON: 100}, BELL: {LONDON: 100}})
+        shop.receive("delivery-1", {LONDON: {HOLDER: 100, BELL: 100}})
         in_doubt = shop.buy("in-doubt", token="tok_timeout_after_charge")
         to_be_labelled = shop.buy("to-be-labelled")
         shop.pack(to_be_labelled)
@@ -222,7 +222,7 @@ def test_at_a_time_means_what_was_recorded_by_then(tmp_path: Path) -> None:
     times = iter(NOON + timedelta(days=400, seconds=number) for number in range(10_000))
     store = open_store("memory:", now=lambda: next(times))
     with open_shop(store=store) as shop:
-        shop.receive("delivery-1", {HOLDER: {LONDON: 100}, BELL: {LONDON: 100}})
+        shop.receive("delivery-1", {LONDON: {HOLDER: 100, BELL: 100}})
         order_id = shop.buy("1")
         shop.send(order_id)
         everything = order_history(store, order_id)
@@ -256,7 +256,7 @@ def test_an_order_that_never_was(day: tuple[Shop, dict[str, str]]) -> None:
 def test_reads_little_of_a_long_ledger(tmp_path: Path) -> None:
     """The ledger is read from a request to its answer, not from its beginning to its end."""
     with open_shop(warehouse=Warehouse.SANDBOX) as shop:
-        shop.receive("delivery-1", {HOLDER: {LONDON: 10_000}, BELL: {LONDON: 10_000}})
+        shop.receive("delivery-1", {LONDON: {HOLDER: 10_000, BELL: 10_000}})
         ids = [shop.place(placed(OrderKey("web", str(number)))) for number in range(300)]
         shop.work()
         reader = Counting(shop.store)

@@ -2,87 +2,30 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any, LiteralString
-from urllib.parse import urlsplit
 
 import pytest
 
-from events.base import Tracked
+from events.base import Recorded, Tracked
 from events.store import CommitOutcomeUnknown, EventStore, StoreUnavailable, open_store
+from tests.postgres import PostgresServer
 from tests.stores import everything, start_writer, write
+from tests.wire import Wire
 
 pytestmark = pytest.mark.postgres
 
 
-class Wire:
-    """Stands between a client and the server, and can cut the line at a COMMIT.
-
-    cut   None; "before": the COMMIT is not passed on; "after": its reply is not; "dead": nobody answers any more
-    """
-
-    def __init__(self, server_port: int) -> None:
-        self.cut: str | None = None
-        self._server_port = server_port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._open: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        with suppress(OSError):  # the listener was closed
-            while True:
-                client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._server_port))
-                self._open += [client, server]
-                for come, go in ((client, server), (server, client)):
-                    threading.Thread(target=self._carry, args=(come, go, come is client), daemon=True).start()
-
-    def _carry(self, come: socket.socket, go: socket.socket, from_client: bool) -> None:
-        with suppress(OSError):  # the other side was closed
-            while data := come.recv(65_536):
-                if self.cut == "dead":
-                    break
-                if from_client and self.cut and b"COMMIT" in data:
-                    self._cut_at_commit(data, come, go)
-                    break
-                go.sendall(data)
-        for side in (come, go):
-            with suppress(OSError):
-                side.shutdown(socket.SHUT_RDWR)
-
-    def _cut_at_commit(self, data: bytes, client: socket.socket, server: socket.socket) -> None:
-        after, self.cut = self.cut != "before", "dead" if self.cut == "after, then dead" else None
-        # The client's side goes first: the server's reply has nowhere to go.
-        client.shutdown(socket.SHUT_RDWR)
-        if after:
-            server.sendall(data)
-
-    def was_cut(self) -> bool:
-        return self.cut is None
-
-    def close(self) -> None:
-        for one in (self._listener, *self._open):
-            one.close()
-
-
 @pytest.fixture
-def wire(postgres_url: str) -> Iterator[Wire]:
-    port = urlsplit(postgres_url).port
-    assert port
-    wire = Wire(port)
-    yield wire
-    wire.close()
+def wire(postgres_server: PostgresServer) -> Iterator[Wire]:
+    with Wire(postgres_server.port) as wire:
+        yield wire
 
 
 @pytest.fixture
 def store(postgres_url: str, wire: Wire) -> Iterator[EventStore]:
     """A store whose line goes over the wire."""
-    port = urlsplit(postgres_url).port
-    store = open_store(postgres_url.replace(f":{port}/", f":{wire.port}/"))
+    store = open_store(postgres_url.replace(f":{wire.server_port}/", f":{wire.port}/"))
     store.SETTLE_PAUSE_S = 0.01
     yield store
     store.close()
@@ -100,7 +43,7 @@ def test_a_commit_whose_reply_was_lost_is_reported_as_done(store: EventStore, di
     wire.cut = "after"
     recorded = store.append([write("order-1", 0, count=2), write("order-2", 0)], tracked=Tracked("payment", 3))
 
-    assert wire.was_cut()
+    assert wire.was_cut
     assert everything(direct) == everything(store) == recorded
     assert [one.stream for one in recorded] == ["order-1", "order-1", "order-2"]
     assert direct.tracked_position("payment") == 3
@@ -111,7 +54,7 @@ def test_a_commit_that_never_arrived_is_reported_as_not_done(store: EventStore, 
     with pytest.raises(StoreUnavailable, match="nothing was written, try again"):
         store.append([write("order-1", 0)], tracked=Tracked("payment", 3))
 
-    assert wire.was_cut()
+    assert wire.was_cut
     assert everything(direct) == []
     assert direct.tracked_position("payment") == 0
     recorded = store.append([write("order-1", 0)], tracked=Tracked("payment", 3))
@@ -125,8 +68,6 @@ def test_a_tracked_position_whose_reply_was_lost_is_reported_as_done(store: Even
 
 
 def test_what_cannot_be_found_out_is_reported_as_unknown(store: EventStore, direct: EventStore, wire: Wire) -> None:
-    recorder: Any = store._recorder
-    recorder.datastore.pool.timeout = 0.2  # seconds; five of them, ten times, would only hold up the test
     wire.cut = "after, then dead"
     with pytest.raises(CommitOutcomeUnknown, match="the reply to the commit was lost"):
         store.append([write("order-1", 0)])
@@ -143,7 +84,7 @@ def execute(url: str, statement: LiteralString) -> None:
 def test_connections_that_the_server_has_closed_are_replaced(store: EventStore, postgres_url: str) -> None:
     store.append([write("order-1", 0)])
     ours = "datname = current_database() AND pid <> pg_backend_pid()"
-    execute(postgres_url, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}")
+    execute(postgres_url, f"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE {ours}")
     assert store.append([write("order-1", 1)])[0].version == 2
     assert len(everything(store)) == 2
 
@@ -174,21 +115,27 @@ def test_a_transaction_that_holds_the_lock_and_does_nothing_is_ended(direct: Eve
     stopped.close()
 
 
-def test_four_writing_processes_and_a_reader_who_follows_miss_nothing(postgres_url: str) -> None:
+@pytest.mark.slow
+def test_eight_writing_processes_and_a_reader_who_follows_miss_nothing(postgres_url: str) -> None:
     # On a database that is empty: all of them make the tables at the same moment.
-    writers = [start_writer(postgres_url, f"order-{number}", appends=40) for number in range(4)]
+    writers = [start_writer(postgres_url, f"order-{number}", appends=60) for number in range(8)]
     store = open_store(postgres_url)
-    seen = everything(store)
-    while len(seen) < 320:
-        assert store.wait(seen[-1].position if seen else 0, timeout_s=60)
-        seen += store.read_after(seen[-1].position if seen else 0, limit=100)
-    for writer in writers:
-        writer.communicate(timeout=60)
+    seen: list[Recorded] = []
+    while len(seen) < 960:
+        position = seen[-1].position if seen else 0
+        assert store.wait(position, timeout_s=60)
+        seen += store.read_after(position, limit=50)
+    outputs = [writer.communicate(timeout=60)[0] for writer in writers]
 
-    assert [writer.returncode for writer in writers] == [0] * 4
+    assert [writer.returncode for writer in writers] == [0] * 8
+    # A position that became visible after a later one would be in the log and not among those that were seen.
     assert seen == everything(store, page=500)
-    for number in range(4):
-        assert [one.version for one in seen if one.stream == f"order-{number}"] == list(range(1, 81))
+    for number, output in enumerate(outputs):
+        versions = {one.position: one.version for one in seen if one.stream == f"order-{number}"}
+        assert list(versions.values()) == list(range(1, 121))
+        for line in output.splitlines():
+            position, version = map(int, line.split())
+            assert versions[position] == version
     store.close()
 
 

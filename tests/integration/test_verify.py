@@ -23,7 +23,7 @@ def test_a_log_that_is_being_written_to(tmp_path: Path) -> None:
     """At every moment: nothing is wrong, and what is still to come is not called missing."""
     url = f"sqlite:///{tmp_path / 'log.db'}"
     with open_shop(url, warehouse=Warehouse.SANDBOX) as shop, closing(open_store(url)) as reader:
-        shop.receive("delivery-1", {HOLDER: {LONDON: 12, LEEDS: 3}, BELL: {LONDON: 9}})
+        shop.receive("delivery-1", {LONDON: {HOLDER: 12, BELL: 9}, LEEDS: {HOLDER: 3}})
         for number in range(3):
             shop.place(placed(OrderKey("web", str(number))))
         lengths = set[int]()
@@ -41,7 +41,7 @@ def test_a_log_that_is_being_written_to(tmp_path: Path) -> None:
 def test_progress_and_figures(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'log.db'}"
     with open_shop(url, warehouse=Warehouse.SANDBOX) as shop, closing(open_store(url)) as reader:
-        shop.receive("delivery-1", {HOLDER: {LONDON: 12}, BELL: {LONDON: 9}})
+        shop.receive("delivery-1", {LONDON: {HOLDER: 12, BELL: 9}})
         shop.buy("1")
         told: list[tuple[int, int]] = []
         verdict = verify(reader, progress=lambda reached, end: told.append((reached, end)), page_events=10)
@@ -73,7 +73,7 @@ def test_what_cannot_be_read_is_named_by_its_position(tmp_path: Path, reason: st
     """And the reading goes on behind it."""
     path = tmp_path / "log.db"
     with open_shop(f"sqlite:///{path}") as shop:
-        shop.receive("delivery-1", {HOLDER: {LONDON: 12}, BELL: {LONDON: 9}})
+        shop.receive("delivery-1", {LONDON: {HOLDER: 12, BELL: 9}})
         position = shop.store.last_position() + 1
         shop.buy("1")
     _execute(path, SPOILT[reason], position)
@@ -90,7 +90,7 @@ def test_what_cannot_be_read_is_named_by_its_position(tmp_path: Path, reason: st
 def test_an_event_deleted_from_the_database(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
     with open_shop(f"sqlite:///{path}") as shop:
-        shop.receive("delivery-1", {HOLDER: {LONDON: 12}, BELL: {LONDON: 9}})
+        shop.receive("delivery-1", {LONDON: {HOLDER: 12, BELL: 9}})
         order_id = shop.buy("1")
         [_, accepted, requested, *_] = shop.store.read_stream(order_stream(order_id))
     _execute(path, "DELETE FROM stored_events WHERE rowid = :position", accepted.position)
@@ -108,7 +108,7 @@ def test_memory_is_bounded_by_what_is_open(tmp_path: Path) -> None:
     """Orders that are done leave nothing behind but the balances of what they bought."""
     url = f"sqlite:///{tmp_path / 'log.db'}"
     with open_shop(url, warehouse=Warehouse.SANDBOX) as shop:
-        shop.receive("delivery-1", {HOLDER: {LONDON: 10_000}, BELL: {LONDON: 10_000}})
+        shop.receive("delivery-1", {LONDON: {HOLDER: 10_000, BELL: 10_000}})
         for number in range(150):
             shop.place(placed(OrderKey("web", str(number))))
         shop.work()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -22,7 +23,8 @@ from events.codec import (
     decode_or_mark,
     encode,
 )
-from events.order import Hold, OrderCorrected, OrderHeld, OrderPlaced
+from events.order import Hold, OrderAccepted, OrderCancelled, OrderCorrected, OrderHeld, OrderPlaced, Problem
+from events.runtime import ParkedEventDropped
 from tests.examples import NOON, ORDER, PLACED
 from tests.strategies import INSTANTS, events
 
@@ -59,6 +61,33 @@ def test_every_event_comes_back_as_it_was(spelling: str, data: st.DataObject) ->
         POSITION, STREAM, VERSION, spelling, event, occurred_at, recorded_at, "correlation", "cause", "http", clock,
     )  # fmt: skip
     assert encode(NewEvent(recorded.event, *new[1:]), recorded_at) == (topic, state)
+    assert state.endswith(as_pydantic_spells_it(event))
+
+
+def as_pydantic_spells_it(event: Event) -> bytes:
+    return b',"data":' + event.model_dump_json().encode() + b"}"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        OrderCancelled(order_id=ORDER, reason="".join(map(chr, range(0x180)))),
+        OrderCancelled(order_id=ORDER, reason="\u2028\u2029\ufeff\ufffd\uffff\N{CHERRY BLOSSOM}/<>&"),
+        ParkedEventDropped(consumer="order", position=2**70, stream="order-1", reason=""),
+        OrderHeld.of_known(problems=[Problem(code="c", where="w", message="m")], hold=Hold.FRAUD, order_id=ORDER),
+    ],
+    ids=["control characters", "other characters", "a huge integer", "fields in another order"],
+)
+def test_odd_data_is_spelled_as_pydantic_spells_it(event: Event) -> None:
+    state = encode(NewEvent(event, NOON, "correlation", "cause", "http"), LATER)[1]
+    assert state.endswith(as_pydantic_spells_it(event))
+    assert read(event.type, state).event == event
+
+
+def test_what_is_no_data_is_not_written() -> None:
+    event = OrderAccepted.of_known(order_id=SimpleNamespace(secret=1))
+    with pytest.raises(ValueError, match="serialize"):
+        encode(NewEvent(event, NOON, "correlation", "cause", "http"), LATER)
 
 
 def test_times_are_stored_with_their_offset() -> None:

@@ -7,7 +7,7 @@ Every step also keeps the promises of all deciders (tests/spec.py): one answer, 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import reduce
 from typing import Any, TypeVar
@@ -36,7 +36,7 @@ from events.shipping import (
     TrackingUpdated,
 )
 from services.inventory import commands as stock
-from services.inventory.allocation import shortage
+from services.inventory.allocation import available, shortage
 from services.inventory.decider import DECIDER as INVENTORY
 from services.inventory.state import DEFAULT_LOW_STOCK_THRESHOLD, StockState
 from services.order import commands as order
@@ -156,8 +156,8 @@ def test_money_is_taken_once_and_never_more_than_promised(commands: list[pay.Pay
 
 # --- order -----------------------------------------------------------------------------------------------------------
 
-FROM_BOTH = {HOLDER: {LEEDS: 2, LONDON: 4}, BELL: {LEEDS: 2}}
-FROM_ONE = {HOLDER: {LONDON: 6}, BELL: {LONDON: 2}}
+FROM_BOTH = {LEEDS: {HOLDER: 2, BELL: 2}, LONDON: {HOLDER: 4}}
+FROM_ONE = {LONDON: {HOLDER: 6, BELL: 2}}
 PARTS = {
     FROM_LONDON: (LONDON, {HOLDER: 4}),
     FROM_LEEDS: (LEEDS, {HOLDER: 2, BELL: 2}),
@@ -276,8 +276,8 @@ PLACES = st.sampled_from([LONDON, LEEDS])
 ORDERS = st.sampled_from([ORDER, OTHER_ORDER, THIRD_ORDER])
 BASKETS = st.sampled_from(["basket-1", "basket-2"])
 WANTED = st.dictionaries(SKUS, st.integers(1, 8), min_size=1, max_size=2)
-POSTINGS = st.dictionaries(SKUS, st.dictionaries(PLACES, st.integers(1, 12), min_size=1), min_size=1)
-SIGNED = st.dictionaries(SKUS, st.dictionaries(PLACES, st.integers(-9, 9), min_size=1), min_size=1)
+POSTINGS = st.dictionaries(PLACES, st.dictionaries(SKUS, st.integers(1, 12), min_size=1), min_size=1)
+SIGNED = st.dictionaries(PLACES, st.dictionaries(SKUS, st.integers(-9, 9), min_size=1), min_size=1)
 STOCK_COMMANDS: st.SearchStrategy[stock.StockCommand] = st.one_of(
     st.builds(stock.ReceiveStock, st.just("delivery"), POSTINGS),
     st.builds(stock.AllocateStock, ORDERS, WANTED, st.none() | BASKETS),
@@ -296,52 +296,55 @@ COUNTED = (stock.ReceiveStock, stock.AdjustStock, stock.ExpectStock, stock.ShipS
 
 
 def stock_laws(events: list[Event], state: StockState) -> None:
-    allocated, reserved = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
-    for postings, counter in [(state.allocations.values(), allocated), (state.reservations.values(), reserved)]:
-        for lines in postings:
-            counter.update({(sku, place): units for sku, bins in lines.items() for place, units in bins.items()})
-    for sku, bins in state.bins.items():
-        for place, bin_ in bins.items():
-            assert min(bin_) >= 0, f"{sku} in {place}: {bin_}"
-            assert bin_.allocated + bin_.reserved <= bin_.on_hand, f"{sku} in {place}: {bin_}"
-            assert (bin_.allocated, bin_.reserved) == (allocated[sku, place], reserved[sku, place])
+    for balances in (state.free, state.incoming):
+        assert all(units >= 0 for lines in balances.values() for units in lines.values())
+    assert all(
+        units > 0 for lines in [*state.allocations.values(), *state.reservations.values()] for _, units in flat(lines)
+    )
     assert on_hand(state) == moved(events)
     for order_id, waiting in state.backorders.items():
-        assert shortage(waiting.lines, state.bins), f"{order_id} waits for what is there"
+        assert shortage(waiting.lines, state.free), f"{order_id} waits for what is there"
         assert order_id not in state.allocations
     wanted = {(sku, order_id) for order_id, one in state.backorders.items() for sku in one.lines}
     assert {(sku, order_id) for sku, queue in state.waiting.items() for order_id in queue} == wanted
-    for sku, bins in state.bins.items():
-        free = sum(bin_.available for bin_ in bins.values())
+    stocked = {sku for _, sku in moved(events)}
+    for sku, free in available([HOLDER, BELL], state.free).items():
         is_low = free <= state.thresholds.get(sku, DEFAULT_LOW_STOCK_THRESHOLD)
         assert is_low or sku not in state.low, f"{sku} is reported as low"
-        assert sku in state.low or not is_low or not any(bin_.on_hand for bin_ in bins.values()), f"{sku} is low"
+        assert sku in state.low or not is_low or sku not in stocked, f"{sku} is low"
 
 
-def on_hand(state: StockState) -> Counter[str]:
-    return +Counter({sku: sum(bin_.on_hand for bin_ in bins.values()) for sku, bins in state.bins.items()})
+Counts = Counter[tuple[str, str]]
+"""Units by location and SKU."""
 
 
-def moved(events: list[Event]) -> Counter[str]:
-    """What must be there: what came in and was found, less what left and was lost."""
-    units = Counter[str]()
-    for event in events:
-        match event:
-            case StockReceived(lines=lines):
-                _count(units, lines, +1)
-            case StockShipped(lines=lines):
-                _count(units, lines, -1)
-            case StockAdjusted(added=added, removed=removed):
-                _count(units, added, +1)
-                _count(units, removed, -1)
-            case _:
-                pass
+def flat(lines: Mapping[str, Mapping[str, int]]) -> list[tuple[tuple[str, str], int]]:
+    return [((place, sku), units) for place, goods in lines.items() for sku, units in goods.items()]
+
+
+def on_hand(state: StockState) -> Counts:
+    """What is free, and what is promised to somebody."""
+    units = Counts()
+    for lines in [state.free, *state.allocations.values(), *state.reservations.values()]:
+        units.update(dict(flat(lines)))
     return +units
 
 
-def _count(units: Counter[str], lines: dict[str, dict[str, int]], sign: int) -> None:
-    for sku, bins in lines.items():
-        units[sku] += sign * sum(bins.values())
+def moved(events: list[Event]) -> Counts:
+    """What must be there: what came in and was found, less what left and was lost."""
+    units = Counts()
+    for event in events:
+        match event:
+            case StockReceived(lines=lines):
+                units.update(dict(flat(lines)))
+            case StockShipped(lines=lines):
+                units.subtract(dict(flat(lines)))
+            case StockAdjusted(added=added, removed=removed):
+                units.update(dict(flat(added)))
+                units.subtract(dict(flat(removed)))
+            case _:
+                pass
+    return +units
 
 
 @given(commands=st.lists(STOCK_COMMANDS, max_size=25))

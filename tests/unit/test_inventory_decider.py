@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -36,7 +36,6 @@ from services.inventory.commands import (
     StockCommand,
 )
 from services.inventory.decider import DECIDER
-from services.inventory.state import Bin
 from tests.examples import BELL, HOLDER, HOUR, LEEDS, LONDON, NOON, ORDER, OTHER_ORDER, THIRD_ORDER
 from tests.spec import Outcome, Spec
 
@@ -89,7 +88,7 @@ def low_no_longer(**available: int) -> LowStockCleared:
 
 
 def in_london(units: int, sku: str = HOLDER) -> Postings:
-    return {sku: {LONDON: units}}
+    return {LONDON: {sku: units}}
 
 
 def receive(lines: Postings, reference: str = "delivery-2") -> ReceiveStock:
@@ -112,18 +111,36 @@ TEN = (NEVER_LOW, received(in_london(10)))
 EMPTY = (NEVER_LOW, received(in_london(1)), allocated(in_london(1), THIRD_ORDER), low(**{HOLDER: 0}))
 
 
-def holder_in_london(outcome: Outcome[Any]) -> Bin:
-    bin_: Bin = outcome.state.bins[HOLDER][LONDON]
-    return bin_
+class Units(NamedTuple):
+    """What the ledger knows of one SKU at one location."""
+
+    free: int
+    allocated: int = 0
+    reserved: int = 0
+    incoming: int = 0
+
+
+def holder_in(location: str, outcome: Outcome[Any]) -> Units:
+    state = outcome.state
+    return Units(
+        state.free[location][HOLDER],
+        sum(lines.get(location, {}).get(HOLDER, 0) for lines in state.allocations.values()),
+        sum(lines.get(location, {}).get(HOLDER, 0) for lines in state.reservations.values()),
+        state.incoming.get(location, {}).get(HOLDER, 0),
+    )
+
+
+def holder_in_london(outcome: Outcome[Any]) -> Units:
+    return holder_in(LONDON, outcome)
 
 
 # --- receiving -------------------------------------------------------------------------------------------------------
 
 
 def test_what_comes_in_is_on_hand() -> None:
-    outcome = given(NEVER_LOW).when(receive({HOLDER: {LONDON: 6, LEEDS: 2}, BELL: {LEEDS: 1}}))
-    outcome.then(received({HOLDER: {LONDON: 6, LEEDS: 2}, BELL: {LEEDS: 1}}, "delivery-2"))
-    assert outcome.state.bins[HOLDER] == {LONDON: Bin(on_hand=6), LEEDS: Bin(on_hand=2)}
+    outcome = given(NEVER_LOW).when(receive({LONDON: {HOLDER: 6}, LEEDS: {HOLDER: 2, BELL: 1}}))
+    outcome.then(received({LONDON: {HOLDER: 6}, LEEDS: {HOLDER: 2, BELL: 1}}, "delivery-2"))
+    assert (holder_in(LONDON, outcome), holder_in(LEEDS, outcome)) == (Units(free=6), Units(free=2))
 
 
 def test_what_was_announced_is_incoming_until_it_comes() -> None:
@@ -131,18 +148,18 @@ def test_what_was_announced_is_incoming_until_it_comes() -> None:
     given(NEVER_LOW).when(ExpectStock("delivery-2", in_london(5))).then(announced)
     outcome = given(NEVER_LOW, announced).when(receive(in_london(8)))
     outcome.then(received(in_london(8), "delivery-2", expected=in_london(5)))
-    assert holder_in_london(outcome) == Bin(on_hand=8)
+    assert holder_in_london(outcome) == Units(free=8)
 
 
 def test_a_part_of_what_was_announced_leaves_the_rest_incoming() -> None:
     announced = StockExpected(reference="delivery-2", lines=in_london(5))
     outcome = given(NEVER_LOW, announced).when(receive(in_london(3)))
     outcome.then(received(in_london(3), "delivery-2", expected=in_london(3)))
-    assert holder_in_london(outcome) == Bin(on_hand=3, incoming=2)
+    assert holder_in_london(outcome) == Units(free=3, incoming=2)
 
 
 def test_what_was_announced_elsewhere_does_not_come_here() -> None:
-    announced = StockExpected(reference="delivery-2", lines={HOLDER: {LEEDS: 5}})
+    announced = StockExpected(reference="delivery-2", lines={LEEDS: {HOLDER: 5}})
     given(NEVER_LOW, announced).when(receive(in_london(3))).then(received(in_london(3), "delivery-2"))
 
 
@@ -157,27 +174,27 @@ def test_what_was_announced_is_not_there_yet() -> None:
 
 
 def test_all_lines_are_promised_together() -> None:
-    stock = (NEVER_LOW, received({HOLDER: {LONDON: 10}, BELL: {LONDON: 5}}))
+    stock = (NEVER_LOW, received({LONDON: {HOLDER: 10, BELL: 5}}))
     outcome = given(*stock).when(allocate({HOLDER: 6, BELL: 2}))
-    outcome.then(allocated({HOLDER: {LONDON: 6}, BELL: {LONDON: 2}}))
-    assert holder_in_london(outcome) == Bin(on_hand=10, allocated=6)
+    outcome.then(allocated({LONDON: {HOLDER: 6, BELL: 2}}))
+    assert holder_in_london(outcome) == Units(free=4, allocated=6)
 
 
 def test_one_location_is_chosen_over_two() -> None:
-    stock = (NEVER_LOW, received({HOLDER: {LONDON: 9, LEEDS: 6}, BELL: {LEEDS: 5}}))
-    given(*stock).when(allocate({HOLDER: 6, BELL: 2})).then(allocated({HOLDER: {LEEDS: 6}, BELL: {LEEDS: 2}}))
+    stock = (NEVER_LOW, received({LONDON: {HOLDER: 9}, LEEDS: {HOLDER: 6, BELL: 5}}))
+    given(*stock).when(allocate({HOLDER: 6, BELL: 2})).then(allocated({LEEDS: {HOLDER: 6, BELL: 2}}))
 
 
 def test_two_locations_serve_what_one_cannot() -> None:
-    stock = (NEVER_LOW, received({HOLDER: {LONDON: 4, LEEDS: 3}}))
-    given(*stock).when(allocate({HOLDER: 6})).then(allocated({HOLDER: {LONDON: 4, LEEDS: 2}}))
+    stock = (NEVER_LOW, received({LONDON: {HOLDER: 4}, LEEDS: {HOLDER: 3}}))
+    given(*stock).when(allocate({HOLDER: 6})).then(allocated({LONDON: {HOLDER: 4}, LEEDS: {HOLDER: 2}}))
 
 
 def test_if_one_line_is_short_nothing_is_promised() -> None:
-    stock = (NEVER_LOW, received({HOLDER: {LONDON: 10}, BELL: {LONDON: 1}}))
+    stock = (NEVER_LOW, received({LONDON: {HOLDER: 10, BELL: 1}}))
     outcome = given(*stock).when(allocate({HOLDER: 6, BELL: 2}))
     outcome.then(backordered({HOLDER: 6, BELL: 2}, {BELL: 1}))
-    assert holder_in_london(outcome) == Bin(on_hand=10)
+    assert holder_in_london(outcome) == Units(free=10)
 
 
 def test_goods_that_were_never_stocked_are_refused() -> None:
@@ -204,19 +221,19 @@ def test_what_is_promised_to_one_is_not_promised_to_another() -> None:
 # --- sending ---------------------------------------------------------------------------------------------------------
 
 PROMISED = (*TEN, allocated(in_london(6)))
-IN_TWO_PLACES = {HOLDER: {LONDON: 4, LEEDS: 2}, BELL: {LEEDS: 1}}
+IN_TWO_PLACES = {LONDON: {HOLDER: 4}, LEEDS: {HOLDER: 2, BELL: 1}}
 PROMISED_IN_TWO_PLACES = (NEVER_LOW, received(IN_TWO_PLACES), allocated(IN_TWO_PLACES))
 
 
 def test_what_leaves_is_neither_on_hand_nor_promised() -> None:
     outcome = given(*PROMISED).when(ShipStock(ORDER, in_london(6)))
     outcome.then(shipped(in_london(6)))
-    assert holder_in_london(outcome) == Bin(on_hand=4)
+    assert holder_in_london(outcome) == Units(free=4)
     assert not outcome.state.allocations
 
 
 def test_each_location_sends_its_part() -> None:
-    from_london, from_leeds = in_london(4), {HOLDER: {LEEDS: 2}, BELL: {LEEDS: 1}}
+    from_london, from_leeds = in_london(4), {LEEDS: {HOLDER: 2, BELL: 1}}
     outcome = given(*PROMISED_IN_TWO_PLACES).when(ShipStock(ORDER, from_london))
     outcome.then(shipped(from_london))
     assert outcome.state.allocations[ORDER] == from_leeds
@@ -233,9 +250,9 @@ def test_nothing_leaves_twice() -> None:
 
 def test_nothing_leaves_that_was_not_promised() -> None:
     given(*TEN).when(ShipStock(ORDER, in_london(6))).then_nothing()
-    outcome = given(*PROMISED).when(ShipStock(ORDER, {HOLDER: {LONDON: 9, LEEDS: 1}, BELL: {LONDON: 1}}))
+    outcome = given(*PROMISED).when(ShipStock(ORDER, {LONDON: {HOLDER: 9, BELL: 1}, LEEDS: {HOLDER: 1}}))
     outcome.then(shipped(in_london(6)))
-    assert holder_in_london(outcome) == Bin(on_hand=4)
+    assert holder_in_london(outcome) == Units(free=4)
 
 
 # --- giving back -----------------------------------------------------------------------------------------------------
@@ -244,7 +261,7 @@ def test_nothing_leaves_that_was_not_promised() -> None:
 def test_what_is_given_back_can_be_promised_again() -> None:
     outcome = given(*PROMISED).when(ReleaseStock(ORDER))
     outcome.then(released(in_london(6)))
-    assert holder_in_london(outcome) == Bin(on_hand=10)
+    assert holder_in_london(outcome) == Units(free=10)
 
 
 def test_where_nothing_was_promised_nothing_is_given_back_but_the_order_is_answered() -> None:
@@ -254,7 +271,7 @@ def test_where_nothing_was_promised_nothing_is_given_back_but_the_order_is_answe
 
 def test_only_what_has_not_left_is_given_back() -> None:
     given(*PROMISED_IN_TWO_PLACES, shipped(in_london(4))).when(ReleaseStock(ORDER)).then(
-        released({HOLDER: {LEEDS: 2}, BELL: {LEEDS: 1}})
+        released({LEEDS: {HOLDER: 2, BELL: 1}})
     )
 
 
@@ -311,7 +328,7 @@ def test_all_lines_must_be_there_before_a_waiting_order_is_served() -> None:
         received(in_london(5), "delivery-2"),
         low_no_longer(**{HOLDER: 5}),
         received(in_london(1, BELL), "delivery-3"),
-        allocated({HOLDER: {LONDON: 1}, BELL: {LONDON: 2}}),
+        allocated({LONDON: {HOLDER: 1, BELL: 2}}),
         low(**{BELL: 0}),
     )
 
@@ -344,16 +361,16 @@ def test_a_new_order_takes_what_no_older_one_can_use() -> None:
 
 
 def test_a_count_adds_and_removes() -> None:
-    stock = (NEVER_LOW, received({HOLDER: {LONDON: 10}, BELL: {LEEDS: 5}}))
-    outcome = given(*stock).when(adjust({HOLDER: {LONDON: -3}, BELL: {LEEDS: 2}}))
-    outcome.then(adjusted(removed=in_london(3), added={BELL: {LEEDS: 2}}))
-    assert holder_in_london(outcome) == Bin(on_hand=7)
+    stock = (NEVER_LOW, received({LONDON: {HOLDER: 10}, LEEDS: {BELL: 5}}))
+    outcome = given(*stock).when(adjust({LONDON: {HOLDER: -3}, LEEDS: {BELL: 2}}))
+    outcome.then(adjusted(removed=in_london(3), added={LEEDS: {BELL: 2}}))
+    assert holder_in_london(outcome) == Units(free=7)
 
 
 def test_units_that_are_promised_cannot_be_written_off() -> None:
     outcome = given(*PROMISED).when(adjust(in_london(-7)))
     outcome.then(adjusted(removed=in_london(4), refused=in_london(3)), low(**{HOLDER: 0}))
-    assert holder_in_london(outcome) == Bin(on_hand=6, allocated=6)
+    assert holder_in_london(outcome) == Units(free=0, allocated=6)
 
 
 def test_units_that_are_reserved_cannot_be_written_off_either() -> None:
@@ -363,13 +380,13 @@ def test_units_that_are_reserved_cannot_be_written_off_either() -> None:
 
 
 def test_units_that_are_not_there_cannot_be_written_off() -> None:
-    given(NEVER_LOW).when(adjust({HOLDER: {LONDON: -2}, BELL: {LEEDS: -1}})).then(
-        adjusted(refused={HOLDER: {LONDON: 2}, BELL: {LEEDS: 1}})
+    given(NEVER_LOW).when(adjust({LONDON: {HOLDER: -2}, LEEDS: {BELL: -1}})).then(
+        adjusted(refused={LONDON: {HOLDER: 2}, LEEDS: {BELL: 1}})
     )
 
 
 def test_units_elsewhere_do_not_cover_a_write_off_here() -> None:
-    given(NEVER_LOW, received({HOLDER: {LEEDS: 9}})).when(adjust(in_london(-2))).then(adjusted(refused=in_london(2)))
+    given(NEVER_LOW, received({LEEDS: {HOLDER: 9}})).when(adjust(in_london(-2))).then(adjusted(refused=in_london(2)))
 
 
 def test_a_count_that_finds_what_is_known_is_answered_all_the_same() -> None:
@@ -388,7 +405,7 @@ def test_a_count_may_find_goods_that_nobody_knew_of() -> None:
 def test_a_basket_holds_goods() -> None:
     outcome = given(*TEN).when(reserve({HOLDER: 4}))
     outcome.then(reserved(in_london(4)))
-    assert holder_in_london(outcome) == Bin(on_hand=10, reserved=4)
+    assert holder_in_london(outcome) == Units(free=6, reserved=4)
 
 
 def test_a_basket_is_held_once() -> None:
@@ -418,13 +435,13 @@ def test_a_basket_that_ends_sets_its_goods_free_once(expired: bool) -> None:
         EndReservation("basket-7", expired=expired), EndReservation("basket-7", expired=True)
     )
     outcome.then(ended(in_london(4), expired=expired))
-    assert holder_in_london(outcome) == Bin(on_hand=10)
+    assert holder_in_london(outcome) == Units(free=10)
 
 
 def test_an_order_uses_its_basket_up() -> None:
     outcome = given(*TEN, reserved(in_london(8))).when(allocate({HOLDER: 8}, reservation_id="basket-7"))
     outcome.then(ended(in_london(8)), allocated(in_london(8)))
-    assert holder_in_london(outcome) == Bin(on_hand=10, allocated=8)
+    assert holder_in_london(outcome) == Units(free=2, allocated=8)
 
 
 def test_an_order_whose_basket_has_expired_takes_what_is_there() -> None:
@@ -487,9 +504,9 @@ def test_it_is_told_once_each_way() -> None:
 
 
 def test_all_that_became_low_is_told_together() -> None:
-    stock = (received({HOLDER: {LONDON: 11}, BELL: {LONDON: 12}}),)
+    stock = (received({LONDON: {HOLDER: 11, BELL: 12}}),)
     given(*stock).when(allocate({HOLDER: 6, BELL: 2})).then(
-        allocated({HOLDER: {LONDON: 6}, BELL: {LONDON: 2}}), LowStockReached(available={BELL: 10, HOLDER: 5})
+        allocated({LONDON: {HOLDER: 6, BELL: 2}}), LowStockReached(available={BELL: 10, HOLDER: 5})
     )
 
 
@@ -533,8 +550,8 @@ def test_whatever_takes_goods_away_is_looked_at(command: StockCommand, event: Ev
 
 
 def test_a_basket_of_more_kinds_than_the_order_is_looked_at_in_full() -> None:
-    both = {HOLDER: {LONDON: 4}, BELL: {LONDON: 4}}
-    history = (received({HOLDER: {LONDON: 12}, BELL: {LONDON: 12}}), reserved(both), low(**{BELL: 8, HOLDER: 8}))
+    both = {LONDON: {HOLDER: 4, BELL: 4}}
+    history = (received({LONDON: {HOLDER: 12, BELL: 12}}), reserved(both), low(**{BELL: 8, HOLDER: 8}))
     given(*history).when(allocate({HOLDER: 4}, reservation_id="basket-7")).then(
         ended(both), allocated(in_london(4)), low_no_longer(**{BELL: 12})
     )

@@ -278,15 +278,15 @@ def _goods_kept(log: TamperedLog) -> None:
 
 
 def _too_little_came(log: TamperedLog) -> None:
-    lines = {"RARE": {LONDON: 2}}
+    lines = {LONDON: {"RARE": 2}}
     log.edit(log.find(None, "gateway.stock_receipt_reported", 5), lines=lines)
     log.edit(log.find(None, "inventory.stock_received", 5), lines=lines)
 
 
 def _counted_away(log: TamperedLog) -> None:
-    lines = {BELL: {LONDON: 5_000}}
+    lines = {LONDON: {BELL: 5_000}}
     report = log.find(None, "gateway.stock_adjustment_reported")
-    log.edit(report, lines={BELL: {LONDON: -5_000}})
+    log.edit(report, lines={LONDON: {BELL: -5_000}})
     log.edit(log.find(None, "inventory.stock_adjusted"), added={}, removed=lines, refused={})
 
 
@@ -322,7 +322,7 @@ def _refund(order_id: str, amount_minor: int) -> list[Event]:
 
 
 FEWER = {HOLDER: 5, BELL: 2}
-FEWER_POSTED = {HOLDER: {LONDON: 5}, BELL: {LONDON: 2}}
+FEWER_POSTED = {LONDON: {HOLDER: 5, BELL: 2}}
 
 PLANTED = [
     # the log itself
@@ -524,7 +524,7 @@ PLANTED = [
     Planted(
         "a delivery booked with other units",
         Law.REPORTS_BOOKED,
-        editing(None, "inventory.stock_received", lines={HOLDER: {LONDON: 501}}),
+        editing(None, "inventory.stock_received", lines={LONDON: {HOLDER: 501}}),
         (None, "inventory.stock_received", 1),
     ),
     Planted(
@@ -542,7 +542,7 @@ PLANTED = [
     Planted(
         "more expected than was announced",
         Law.INCOMING_WAS_ANNOUNCED,
-        editing(None, "inventory.stock_received", 5, expected={"RARE": {LONDON: 3}}),
+        editing(None, "inventory.stock_received", 5, expected={LONDON: {"RARE": 3}}),
         (None, "inventory.stock_received", 5),
     ),
     Planted(

@@ -295,7 +295,7 @@ def test_a_write_off_is_a_stock_adjustment() -> None:
     )
     assert refused == []
     assert intake.event == StockAdjustmentReported(
-        reference="online-retail/536589", reason="thrown away", lines={"85123A": {"main": -10}}
+        reference="online-retail/536589", reason="thrown away", lines={"main": {"85123A": -10}}
     )
     assert intake.stream == report_stream("adjustment", "online-retail/536589")
     assert intake.cause.envelope(intake.event).clock == "online-retail"
@@ -312,7 +312,7 @@ def test_the_write_offs_of_one_invoice_are_one_report() -> None:
         row(code="71053", quantity="-2", price="0", description="damaged"),
         row(quantity="-3", price="0", description="wet"),
     )
-    assert report.lines == {"85123A": {"main": -4}, "71053": {"main": -2}}
+    assert report.lines == {"main": {"85123A": -4, "71053": -2}}
     assert report.reason == "wet; damaged"
 
 

@@ -86,8 +86,8 @@ ACCEPTED = OrderAccepted(order_id=ORDER)
 PAYMENT_REQUESTED = PaymentRequested(order_id=ORDER, amount_minor=TOTAL_MINOR, currency="GBP", payment_token="tok_ok")
 PAYMENT_REQUESTED_ANEW = PAYMENT_REQUESTED.model_copy(update={"payment_token": "tok_ok_other"})
 ALLOCATION_REQUESTED = AllocationRequested(order_id=ORDER, lines=LINES)
-ALL_FROM_LONDON = {HOLDER: {LONDON: 6}, BELL: {LONDON: 2}}
-FROM_BOTH = {HOLDER: {LEEDS: 2, LONDON: 4}, BELL: {LEEDS: 2}}
+ALL_FROM_LONDON = {LONDON: {HOLDER: 6, BELL: 2}}
+FROM_BOTH = {LEEDS: {HOLDER: 2, BELL: 2}, LONDON: {HOLDER: 4}}
 CONFIRMED = OrderConfirmed(order_id=ORDER, lines=ALL_FROM_LONDON)
 CONFIRMED_FROM_BOTH = OrderConfirmed(order_id=ORDER, lines=FROM_BOTH)
 CAPTURE_REQUESTED = PaymentCaptureRequested(order_id=ORDER, amount_minor=TOTAL_MINOR)
@@ -111,8 +111,7 @@ def stopped(fulfillment_id: str) -> OrderFulfillmentStopped:
 
 
 def left(fulfillment_id: str, location: str, lines: dict[str, int]) -> OrderLinesShipped:
-    postings = {sku: {location: units} for sku, units in lines.items()}
-    return OrderLinesShipped(order_id=ORDER, fulfillment_id=fulfillment_id, lines=postings)
+    return OrderLinesShipped(order_id=ORDER, fulfillment_id=fulfillment_id, lines={location: lines})
 
 
 def held(hold: Hold, *problems: Problem) -> OrderHeld:
@@ -731,7 +730,7 @@ def test_both_locations_are_faster_than_the_cancellation() -> None:
 
 def test_a_fulfillment_that_is_asked_for_again_is_never_taken_for_another_location() -> None:
     """A location may be called LDN-2."""
-    lines = {HOLDER: {LONDON: 3, f"{LONDON}-2": 3}}
+    lines = {LONDON: {HOLDER: 3}, f"{LONDON}-2": {HOLDER: 3}}
     outcome = given(*WAITS_FOR_GOODS).when(
         NoteStockAllocated(lines),
         CHANGED_MY_MIND,

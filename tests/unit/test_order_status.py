@@ -35,7 +35,7 @@ from tests.folding import ListLog, catch_up, folded, shown
 from tests.history import example
 
 TOTAL = PLACED.total_minor
-POSTINGS = {HOLDER: {LONDON: 6}, BELL: {LONDON: 2}}
+POSTINGS = {LONDON: {HOLDER: 6, BELL: 2}}
 TRACKING = "SB0000000001GB"
 
 ACCEPTED = order.OrderAccepted(order_id=ORDER)

@@ -52,7 +52,7 @@ def lot() -> Lot:
     store = FaultyStore()
     reports = []
     for stream, version, reference in [("a", 0, "one"), ("a", 1, "two"), ("b", 0, "three")]:
-        event = StockReceiptReported(reference=reference, lines={HOLDER: {LONDON: 1}})
+        event = StockReceiptReported(reference=reference, lines={LONDON: {HOLDER: 1}})
         new = NewEvent(event, NOON, reference, "request", "test")
         reports += store.append([Write(report_stream("receipt", stream), version, [new])])
     return Lot(store, Parking(store, "inventory"), Desk(store, DECIDER), reports)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ from services.payment.commands import (
     RecordUnknown,
     RecordVoided,
 )
-from services.payment.provider import Authorized, Declined, IdempotencyKeyReused
+from services.payment.provider import ActionRequired, Authorized, Declined, IdempotencyKeyReused, ProviderTimeout
 from services.payment.sandbox import SandboxProvider
 from services.runtime.decider import Directive
 from tests.examples import DAY, HOUR, NOON, ORDER, TOTAL_MINOR
@@ -211,6 +212,31 @@ def test_an_intent_taken_up_again_after_the_key_was_forgotten_is_looked_up_befor
     [payment] = shop.provider.ledger()
     assert payment.captured_minor <= TOTAL_MINOR
     assert payment.refunded_minor <= payment.captured_minor
+
+
+def test_a_call_that_arrives_after_it_was_given_up_and_sent_again_charges_nobody_twice() -> None:
+    """It hung in the network: a look-up found nothing, and then both copies came in. Their key makes them one."""
+
+    class Delayed(SandboxProvider):
+        held: dict[str, Any] | None = None
+
+        async def authorize(self, **call: Any) -> Authorized | Declined | ActionRequired:
+            if self.held is None:
+                self.held = call
+                raise ProviderTimeout
+            return await super().authorize(**call)
+
+        async def arrive(self) -> None:
+            assert self.held is not None
+            await super().authorize(**self.held)
+
+    shop = Shop()
+    shop.provider = provider = Delayed(now=lambda: shop.now)
+    shop.calls = PaymentCalls(provider, now=lambda: shop.now, timeout_s=5.0, action_ttl=THREE_DAYS)
+    assert isinstance(shop.carry_out(authorize(), 1), RecordUnknown)
+    assert shop.carry_out(ask(AUTHORIZE, 1, reference=None), 3) == AUTHORIZED
+    asyncio.run(provider.arrive())
+    assert shop.payments == 1
 
 
 def test_an_old_intent_that_never_reached_the_provider_is_sent() -> None:

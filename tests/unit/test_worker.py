@@ -59,7 +59,7 @@ def order_worker(store: EventStore, reactions: Reactions = ORDER_REACTIONS, **wi
 
 def receipt(number: int, units: int = 1) -> Write:
     """Goods that came in. Booking them twice would be seen: it makes twice as many."""
-    event = StockReceiptReported(reference=f"delivery-{number}", lines={HOLDER: {LONDON: units}})
+    event = StockReceiptReported(reference=f"delivery-{number}", lines={LONDON: {HOLDER: units}})
     stream = report_stream("receipt", event.reference)
     return Write(stream, 0, [BY_HAND.envelope(event)])
 
@@ -432,7 +432,7 @@ def test_what_still_cannot_be_handled_stays_with_all_that_waits_behind_it() -> N
 
 
 def ledger_says(store: EventStore, *orders: str) -> None:
-    lines = {HOLDER: {LONDON: 6}, BELL: {LONDON: 2}}
+    lines = {LONDON: {HOLDER: 6, BELL: 2}}
     write(store, stock_stream(), *(StockAllocated(order_id=order_id, lines=lines) for order_id in orders))
 
 

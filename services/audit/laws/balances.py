@@ -45,11 +45,11 @@ def _received(event: StockReceived, books: Books) -> None:
     if report is not None and report.lines != event.lines:
         books.tell(Law.REPORTS_BOOKED, "Other goods are booked in than were reported.")
     post(event.lines, 1, books)
-    for sku, places in event.expected.items():
-        incoming = books.incoming.setdefault(sku, {})
-        for place, quantity in places.items():
-            left = incoming[place] = incoming.get(place, 0) - quantity
-            if left < 0 or quantity > event.lines.get(sku, {}).get(place, 0):
+    for place, lines in event.expected.items():
+        incoming, came = books.incoming.setdefault(place, {}), event.lines.get(place, {})
+        for sku, quantity in lines.items():
+            left = incoming[sku] = incoming.get(sku, 0) - quantity
+            if left < 0 or quantity > came.get(sku, 0):
                 detail = f"{sku} at {place}: {quantity} of what came in are told to have been incoming."
                 books.tell(Law.INCOMING_WAS_ANNOUNCED, detail)
 
@@ -58,10 +58,10 @@ def _expected(event: StockExpected, books: Books) -> None:
     report = _report(StockExpectedReported, books)
     if report is not None and report.lines != event.lines:
         books.tell(Law.REPORTS_BOOKED, "Other goods are booked as incoming than were reported.")
-    for sku, places in event.lines.items():
-        incoming = books.incoming.setdefault(sku, {})
-        for place, quantity in places.items():
-            incoming[place] = incoming.get(place, 0) + quantity
+    for place, lines in event.lines.items():
+        incoming = books.incoming.setdefault(place, {})
+        for sku, quantity in lines.items():
+            incoming[sku] = incoming.get(sku, 0) + quantity
 
 
 def _adjusted(event: StockAdjusted, books: Books) -> None:
@@ -113,26 +113,17 @@ def _low_stock(event: LowStockReached | LowStockCleared, books: Books) -> None:
 
 
 def available(books: Books, sku: str) -> int:
-    return sum(books.free.get(sku, {}).values())
-
-
-def free_units(books: Books, sku: str) -> dict[str, int]:
-    """The SKU's free units by location."""
-    return books.free.setdefault(sku, {})
+    return sum([here.get(sku, 0) for here in books.free.values()])
 
 
 def post(lines: Postings, sign: int, books: Books) -> None:
     """Add to what is free, or take from it."""
-    for sku, places in lines.items():
-        free = free_units(books, sku)
-        for place, quantity in places.items():
-            left = free[place] = free.get(place, 0) + sign * quantity
+    for place, goods in lines.items():
+        free = books.free.setdefault(place, {})
+        for sku, quantity in goods.items():
+            left = free[sku] = free.get(sku, 0) + sign * quantity
             if left < 0 and sign < 0:
-                too_much(sku, place, left, books)
-
-
-def too_much(sku: str, place: str, left: int, books: Books) -> None:
-    books.tell(Law.ALLOCATED_IS_THERE, f"{sku} at {place}: {-left} more than are there.")
+                books.tell(Law.ALLOCATED_IS_THERE, f"{sku} at {place}: {-left} more than are there.")
 
 
 def _noted(event: Event, books: Books) -> None:

@@ -26,7 +26,6 @@ from events.order import (
 )
 from services.audit.books import CLOSED, Books, Case, Status
 from services.audit.law import Law
-from services.audit.laws.quantities import by_location
 from services.audit.laws.table import Laws
 
 # Shops sell the same articles at the same prices again and again; some 200 bytes an entry: 3 MB.
@@ -71,8 +70,7 @@ def _confirmed(case: Case, event: OrderConfirmed, books: Books) -> None:
     _step(case, Status.CONFIRMED, (Status.ACCEPTED,), books)
     if case.allocated != event.lines:
         books.tell(Law.ALLOCATED_AS_ORDERED, "The order confirms other goods than are allocated to it.")
-    case.confirmed = event.lines
-    case.unsent = by_location(event.lines)
+    case.unsent = dict(event.lines)
 
 
 def _completed(case: Case, event: OrderCompleted, books: Books) -> None:
@@ -84,7 +82,7 @@ def _completed(case: Case, event: OrderCompleted, books: Books) -> None:
     if case.unsent or not all(part.left or part.stopped for part in case.parts.values()):
         books.tell(Law.COMPLETED_IS_DONE, "Not all that was confirmed has left.")
     # What only open orders need. A parcel may be on its way for weeks.
-    case.ordered, case.confirmed, case.unsent = {}, {}, {}
+    case.ordered, case.unsent = {}, {}
     for part in case.parts.values():
         part.lines = {}
 

@@ -1,4 +1,4 @@
-"""Arithmetic on units per SKU and per location. The common case, one location, is kept short: it is the hot path."""
+"""Arithmetic on units per location and SKU. The common case, one location, is kept short: it is the hot path."""
 
 from __future__ import annotations
 
@@ -8,25 +8,14 @@ from collections.abc import Iterable
 from events.base import Postings, Quantities
 
 
-def by_location(postings: Postings) -> dict[str, Quantities]:
-    """The same units, by location first."""
-    found: dict[str, Quantities] = {}
-    for sku, places in postings.items():
-        for place, units in places.items():
-            if place in found:
-                found[place][sku] = units
-            else:
-                found[place] = {sku: units}
-    return found
-
-
-def at_location(postings: Postings, location: str) -> Quantities | None:
-    """The units per SKU, if all of them are at this location."""
+def per_sku(postings: Postings) -> Quantities:
+    """The units per SKU, over all locations."""
+    if len(postings) == 1:
+        [lines] = postings.values()
+        return lines
     found: Quantities = {}
-    for sku, places in postings.items():
-        if len(places) != 1 or location not in places:
-            return None
-        found[sku] = places[location]
+    for lines in postings.values():
+        found = added(found, lines)
     return found
 
 
@@ -51,21 +40,21 @@ def postings_without(units: Postings, gone: Postings) -> Postings | None:
     if units == gone:
         return {}
     left = dict(units)
-    for sku, places in gone.items():
-        rest = without(left.pop(sku, {}), places)
+    for place, lines in gone.items():
+        rest = without(left.pop(place, {}), lines)
         if rest is None:
             return None
         if rest:
-            left[sku] = rest
+            left[place] = rest
     return left
 
 
 def net(plus: Iterable[Postings], minus: Iterable[Postings]) -> dict[tuple[str, str], int]:
-    """Signed units per SKU and location; what comes to nothing is left out."""
+    """Signed units per location and SKU; what comes to nothing is left out."""
     found: Counter[tuple[str, str]] = Counter()
     for sign, several in ((1, plus), (-1, minus)):
         for postings in several:
-            for sku, places in postings.items():
-                for place, units in places.items():
-                    found[sku, place] += sign * units
+            for place, lines in postings.items():
+                for sku, units in lines.items():
+                    found[place, sku] += sign * units
     return {key: units for key, units in found.items() if units}

@@ -6,7 +6,7 @@ judged by its own events and by the answers that it must have waited for, not by
 
 from __future__ import annotations
 
-from events.base import Postings, Quantities
+from events.base import Quantities
 from events.order import (
     AllocationReleaseRequested,
     AllocationRequested,
@@ -20,7 +20,7 @@ from events.order import (
 )
 from services.audit.books import CLOSED, Books, Case, Part, Stage, Status
 from services.audit.law import Law
-from services.audit.laws.quantities import added, at_location, without
+from services.audit.laws.quantities import added, without
 from services.audit.laws.table import Laws
 
 # --- money and goods ------------------------------------------------------------------------------------------------
@@ -118,15 +118,10 @@ def _lines_shipped(case: Case, event: OrderLinesShipped, books: Books) -> None:
     part = _part(case, event.fulfillment_id, books)
     if part.stage not in (Stage.SHIPPED, Stage.DELIVERED) or part.left:
         books.tell(Law.PARCEL_AS_ASKED, f"Its parcel is {part.stage.value}, or its leaving was noted before.")
-    elif not _is_all(case, event.lines) and at_location(event.lines, part.location) != part.lines:
+    elif event.lines != {part.location: part.lines}:
         books.tell(Law.PARCEL_AS_ASKED, "The order notes other goods than its parcel held.")
     part.left = True
     case.leaving[books.at.id] = books.at
-
-
-def _is_all(case: Case, lines: Postings) -> bool:
-    """Whether it is the whole order in one part, which needs no further look: the usual case, and the quick one."""
-    return len(case.parts) == 1 and not case.unsent and lines == case.confirmed
 
 
 def _part(case: Case, fulfillment_id: str, books: Books) -> Part:

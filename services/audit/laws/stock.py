@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from events.base import Postings, Quantities
 from events.inventory import StockAllocated, StockBackordered, StockRejected, StockReleased, StockShipped
 from events.order import OrderLinesShipped
 from services.audit.books import CLOSED, Books, Case
 from services.audit.law import Law
-from services.audit.laws.balances import available, free_units, post, too_much
-from services.audit.laws.quantities import postings_without
+from services.audit.laws.balances import available, post
+from services.audit.laws.quantities import per_sku, postings_without
 from services.audit.laws.table import Laws
 
 
@@ -16,26 +15,11 @@ def _allocated(case: Case, event: StockAllocated, books: Books) -> None:
     wanted = case.wanted
     if wanted is None or case.allocated or case.status in CLOSED:
         books.tell(Law.ALLOCATED_ONCE, "The order has no open request for goods, or has been served already.")
-    units = _promise(event.lines, books)
-    if wanted is not None and units != wanted:
+    post(event.lines, -1, books)
+    if wanted is not None and per_sku(event.lines) != wanted:
         books.tell(Law.ALLOCATED_AS_ORDERED, "Other goods are allocated than were asked for.")
     case.allocated = event.lines
     case.wanted = None
-
-
-def _promise(lines: Postings, books: Books) -> Quantities:
-    """Take from what is free; returns the units per SKU."""
-    found = {}
-    for sku, places in lines.items():
-        free = books.free.get(sku) or free_units(books, sku)
-        units = 0
-        for place, quantity in places.items():
-            units += quantity
-            left = free[place] = free.get(place, 0) - quantity
-            if left < 0:
-                too_much(sku, place, left, books)
-        found[sku] = units
-    return found
 
 
 def _backordered(case: Case, event: StockBackordered, books: Books) -> None:
@@ -51,7 +35,7 @@ def _backordered(case: Case, event: StockBackordered, books: Books) -> None:
 def _rejected(case: Case, event: StockRejected, books: Books) -> None:
     if case.wanted is None:
         books.tell(Law.ALLOCATED_ONCE, "The order has no open request for goods.")
-    if any(sku in books.free for sku in event.unknown):
+    if any(sku in here for here in books.free.values() for sku in event.unknown):
         books.tell(Law.BALANCES_TOLD, "A SKU is told to be unknown that has balances.")
     case.wanted = None
     case.refused = True
