@@ -18,7 +18,8 @@ from pydantic import AwareDatetime, ConfigDict, TypeAdapter, ValidationError, wi
 from typing_extensions import TypedDict
 
 from events import gateway, inventory, order, payment, runtime, shipping
-from events.base import WALL_CLOCK, Event, NewEvent, Recorded
+from events.base import WALL_CLOCK, Event, NewEvent, Recorded, Value
+from events.fast_reader import REFUSALS, Reader, fast_reader
 
 WRITERS: tuple[ModuleType, ...] = (gateway, order, payment, inventory, shipping, runtime)
 
@@ -88,22 +89,65 @@ class _Envelope(TypedDict):
 
 def encode(new: NewEvent, recorded_at: datetime) -> tuple[str, bytes]:
     """The topic and the JSON state of an event. The wall clock is the default and is not written out."""
-    event = new.event
+    event, occurred_at, correlation_id, causation_id, actor, clock = new
     body: dict[str, object] = {
-        "occurred_at": new.occurred_at,
+        "occurred_at": occurred_at,
         "recorded_at": recorded_at,
-        "correlation_id": new.correlation_id,
-        "causation_id": new.causation_id,
-        "actor": new.actor,
+        "correlation_id": correlation_id,
+        "causation_id": causation_id,
+        "actor": actor,
     }
-    if new.clock != WALL_CLOCK:
-        body["clock"] = new.clock
-    body["data"] = orjson.Fragment(event.__pydantic_serializer__.to_json(event))
-    return event.type, orjson.dumps(body)
+    if clock != WALL_CLOCK:
+        body["clock"] = clock
+    # Both are the same bytes; in one pass it takes two thirds of the time.
+    body["data"] = event.__dict__ if _is_plain(type(event)) else _by_pydantic(event)
+    try:
+        return event.type, orjson.dumps(body, _fields)
+    except orjson.JSONEncodeError:  # an integer of more than 64 bits, say
+        body["data"] = _by_pydantic(event)
+        return event.type, orjson.dumps(body)
+
+
+def _by_pydantic(event: Event) -> orjson.Fragment:
+    return orjson.Fragment(event.__pydantic_serializer__.to_json(event))
+
+
+def _fields(part: object) -> dict[str, Any]:
+    """What orjson does not know: the values that an event is made of."""
+    if Value in type(part).__mro__:  # isinstance takes five times as long for pydantic's classes
+        return part.__dict__
+    raise TypeError
+
+
+@cache
+def _is_plain(event_class: type[Event]) -> bool:
+    """Whether orjson spells all that is in it as pydantic does. Times it does not: "+00:00" for "Z"."""
+    return _kinds(TypeAdapter(event_class).core_schema) <= _SPELLED_ALIKE
+
+
+_SPELLED_ALIKE = frozenset(
+    "str int bool enum list dict nullable default model model-fields model-field definitions definition-ref".split()
+)
+"""Kinds of what pydantic compiles types to."""
+
+
+def _kinds(schema: object) -> set[str]:
+    parts = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+    own = {schema["type"]} if isinstance(schema, dict) and isinstance(schema.get("type"), str) else set()
+    return own.union(*map(_kinds, parts))
 
 
 def decode(position: int, stream: str, version: int, topic: str, state: bytes) -> Recorded:
     """The event at this place of the log. Raises UnknownEventType or MalformedEvent."""
+    try:
+        return _FAST_READERS[topic](position, stream, version, state)
+    except (KeyError, *REFUSALS):
+        pass  # perhaps it is only written otherwise
+    return decode_by_pydantic(position, stream, version, topic, state)
+
+
+def decode_by_pydantic(position: int, stream: str, version: int, topic: str, state: bytes) -> Recorded:
+    """The slow way, for what `encode` would not write: an old version's event, and what is refused, in words."""
     try:
         body = _read(topic, state)
     except KeyError:
@@ -132,7 +176,11 @@ def decode(position: int, stream: str, version: int, topic: str, state: bytes) -
 def decode_or_mark(position: int, stream: str, version: int, topic: str, state: bytes) -> Recorded:
     """Like `decode`, but what cannot be read comes back as `Unreadable` under its stored spelling."""
     try:
-        return decode(position, stream, version, topic, state)
+        return _FAST_READERS[topic](position, stream, version, state)
+    except (KeyError, *REFUSALS):
+        pass
+    try:
+        return decode_by_pydantic(position, stream, version, topic, state)
     except CodecError as error:
         unreadable = Unreadable(reason=str(error))
         return Recorded(position, stream, version, topic, unreadable, _EPOCH, _EPOCH, "", "", "")
@@ -156,6 +204,17 @@ def _lift(topic: str, state: bytes) -> dict[str, Any]:
         raise ValueError(f"the field {missing} is missing") from None
     lifted: dict[str, Any] = _reader(topic).validate_python({**body, "data": data})
     return lifted
+
+
+class _FastReaders(dict[str, Reader]):
+    """By topic, each made when its first event is read. An old or unknown topic has none: KeyError."""
+
+    def __missing__(self, topic: str) -> Reader:
+        reader = self[topic] = fast_reader(EVENT_TYPES[topic])
+        return reader
+
+
+_FAST_READERS = _FastReaders()
 
 
 @cache

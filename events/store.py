@@ -17,9 +17,19 @@ from typing import Literal
 from events.base import NewEvent, Recorded, Tracked, Write
 from events.codec import decode, decode_or_mark, encode
 from events.heads import Heads
+from events.leadership import Leadership
+from events.news import News
 from events.recent import Recent
 from events.recorders.port import Batch, Recorder, Row, StoredRow
-from events.store_errors import AlreadyTracked, CommitOutcomeUnknown, StoreError, StoreUnavailable, VersionConflict
+from events.store_errors import (
+    AlreadyTracked,
+    CommitOutcomeUnknown,
+    StoreError,
+    StoreUnavailable,
+    StoreWentBack,
+    VersionConflict,
+)
+from events.whole_log import WholeLog
 
 __all__ = [
     "AlreadyTracked",
@@ -27,6 +37,7 @@ __all__ = [
     "EventStore",
     "StoreError",
     "StoreUnavailable",
+    "StoreWentBack",
     "VersionConflict",
     "open_store",
     "utc_now",
@@ -44,8 +55,6 @@ class EventStore:
 
     # The embedded pipeline reads what it wrote a moment ago: 8 MB are about 20,000 events, 40 of its batches.
     RECENT_BYTES = 8_000_000
-    # How soon an append by another process is noticed. A look costs about 20 us.
-    POLL_S = 0.05
     # Asking what became of a commit: ten times over about five seconds, the time that a database takes to restart.
     SETTLE_ATTEMPTS = 10
     SETTLE_PAUSE_S = 0.5
@@ -56,7 +65,8 @@ class EventStore:
         self._now = now
         self._recorded_at = _latest_recorded_at(recorder)
         self._appending = threading.Lock()
-        self._news = threading.Condition()
+        self._log = WholeLog(recorder)
+        self._news = News()
         self._recent = Recent(self.RECENT_BYTES)
         self._heads = Heads()
 
@@ -68,25 +78,23 @@ class EventStore:
         A write without events only demands that its stream is still at the expected version. A stream may occur
         twice, if its second write expects the version that the first one leads to.
 
-        Raises VersionConflict, AlreadyTracked (which wins if both are so), StoreUnavailable (nothing was written) and
-        CommitOutcomeUnknown.
+        Raises VersionConflict, AlreadyTracked (which wins if both are so), StoreUnavailable (nothing was written),
+        CommitOutcomeUnknown and StoreWentBack.
         """
         if not writes and tracked is None:
             return []
         expected = _expected(writes)
         with self._appending:
-            if self._recorder.is_local:
-                expected = self._heads.unproven(expected, writes)
+            expected = self._heads.unproven(expected, writes)
             recorded_at = self._next_recorded_at()
             rows = [row for write in writes for row in _rows(write, recorded_at)]
             positions = self._commit(Batch(rows, expected, tracked))
             events = chain.from_iterable(write.events for write in writes)
-            recorded = [_recorded(*one, recorded_at) for one in zip(positions, rows, events, strict=True)]
+            recorded = _recorded(positions, rows, events, recorded_at)
             self._recent.extend(recorded, [len(state) for _, _, _, state in rows])
             self._heads.note(recorded)
         if recorded:
-            with self._news:
-                self._news.notify_all()
+            self._news.announce()
         return recorded
 
     def _next_recorded_at(self) -> datetime:
@@ -96,7 +104,7 @@ class EventStore:
 
     def _commit(self, batch: Batch) -> Sequence[int]:
         try:
-            return self._recorder.append(batch)
+            return self._log.append(batch)
         except CommitOutcomeUnknown as fault:
             return self._settle(batch, fault)
 
@@ -106,7 +114,7 @@ class EventStore:
             if attempt:
                 time.sleep(self.SETTLE_PAUSE_S)
             try:
-                positions = self._recorder.settle(batch)
+                positions = self._log.settle(batch)
             except (StoreUnavailable, CommitOutcomeUnknown):
                 continue
             if positions is None:
@@ -118,18 +126,18 @@ class EventStore:
 
     def read_stream(self, stream: str, *, after_version: int = 0) -> list[Recorded]:
         """One stream's events in order of version. Raises CodecError for what cannot be decoded."""
-        return _decoded(self._recorder.stream(stream, after_version))
+        return _decoded(self._log.recorder.stream(stream, after_version))
 
     def read_streams(self, streams: Collection[str]) -> dict[str, list[Recorded]]:
         """Several streams' events, each in order of version; streams that do not exist are absent."""
         found: dict[str, list[Recorded]] = {}
-        for recorded in _decoded(self._recorder.streams(streams)):
+        for recorded in _decoded(self._log.recorder.streams(streams)):
             found.setdefault(recorded.stream, []).append(recorded)
         return found
 
     def stream_versions(self, streams: Collection[str]) -> dict[str, int]:
         """The latest version of each of the streams that exist."""
-        return self._recorder.versions(streams)
+        return self._log.recorder.versions(streams)
 
     def read_after(
         self,
@@ -146,16 +154,17 @@ class EventStore:
         comes back with an `Unreadable` in the event's place.
         """
         assert limit > 0
+        recorder = self._log.recorder
         reach = self._recent.after(position, limit=limit, types=types, upto=upto)
         events, reached = reach or ([], position)
         if len(events) < limit and (upto is None or reached < upto):
-            rows = self._recorder.after(reached, limit=limit - len(events), topics=types, upto=upto)
+            rows = recorder.after(reached, limit=limit - len(events), topics=types, upto=upto)
             events += _decoded(rows, on_unreadable)
         return events
 
     def last_position(self) -> int:
         """The last position in the log; 0 if it is empty."""
-        return self._recorder.last_position()
+        return self._log.last_position()
 
     def tracked_position(self, consumer: str) -> int:
         """How far the consumer has got; 0 if it never tracked anything."""
@@ -163,27 +172,24 @@ class EventStore:
 
     def tracked_positions(self) -> dict[str, int]:
         """How far every consumer has got."""
-        return self._recorder.tracked_positions()
+        return self._log.recorder.tracked_positions()
 
     def wait(self, after: int, timeout_s: float) -> bool:
         """Until there is something after that position, or the time is over; whether there is."""
-        deadline = time.monotonic() + timeout_s
-        while not self._has_news(after):
-            left_s = deadline - time.monotonic()
-            if left_s <= 0:
-                return False
-            with self._news:
-                if self._recent.last_position <= after:
-                    self._news.wait(min(left_s, self.POLL_S) if self._recorder.is_shared else left_s)
-        return True
+        return self._news.wait(self._log.recorder, lambda: self._has_news(after), timeout_s)
 
     def _has_news(self, after: int) -> bool:
         return self._recent.last_position > after or self.last_position() > after
+
+    def leadership(self, name: str) -> Leadership:
+        """A candidature for being the only process on this log that does what `name` stands for."""
+        return self._recorder.leadership(name)
 
     def close(self) -> None:
         """Let go of the database, after the append that is under way. May be called twice."""
         with self._appending:
             self._recorder.close()
+        self._news.close()
 
 
 def open_store(url: str, *, now: Now = utc_now) -> EventStore:
@@ -242,12 +248,16 @@ def _rows(write: Write, recorded_at: datetime) -> list[Row]:
     return [(stream, version, *encode(new, recorded_at)) for version, new in enumerate(events, expected + 1)]
 
 
-def _recorded(position: int, row: Row, new: NewEvent, recorded_at: datetime) -> Recorded:
-    stream, version, topic, _ = row
-    event, occurred_at, correlation_id, causation_id, actor, clock = new
-    return Recorded(
-        position, stream, version, topic, event, occurred_at, recorded_at, correlation_id, causation_id, actor, clock
-    )
+def _recorded(
+    positions: Sequence[int], rows: Sequence[Row], events: Iterable[NewEvent], at: datetime
+) -> list[Recorded]:
+    new = tuple.__new__  # what Recorded(...) comes to, without a function in between
+    return [
+        new(Recorded, (position, stream, version, topic, event, occurred_at, at, correlation, causation, actor, clock))
+        for position, (stream, version, topic, _), (event, occurred_at, correlation, causation, actor, clock) in zip(
+            positions, rows, events, strict=True
+        )
+    ]
 
 
 def _decoded(rows: Iterable[StoredRow], on_unreadable: Literal["raise", "mark"] = "raise") -> list[Recorded]:

@@ -2,7 +2,8 @@
 
 StoreError
 ├── VersionConflict        somebody else wrote to the stream first: read it again and decide again
-├── AlreadyTracked         this consumer has been here before: its work is in the log, skip it
+├── AlreadyTracked         this consumer, or a twin, has been here before: go on from what the log has of it
+├── StoreWentBack          the log lacks what this process has seen in it: halt, and let people look
 ├── StoreUnavailable       nothing was written; the message says why and what to do; try again later
 └── CommitOutcomeUnknown   the commit was cut short and the log cannot be read: stop, ask again when it can
 
@@ -27,12 +28,24 @@ class VersionConflict(StoreError):
 
 
 class AlreadyTracked(StoreError):
-    """The consumer's position is at or behind what the log has of it already."""
+    """The log has another position of the consumer than one that this could follow: it has been here, or a twin has."""
 
     def __init__(self, consumer: str, position: int) -> None:
-        super().__init__(f"{consumer} has already tracked position {position}")
+        super().__init__(f"what leads {consumer} to position {position} is handled already, or in part")
         self.consumer = consumer
         self.position = position
+
+
+class StoreWentBack(StoreError):
+    """The log is not the one that it was. Whoever goes on would give positions, and decisions, a second meaning."""
+
+    def __init__(self, seen: int) -> None:
+        super().__init__(
+            f"the event store went back: what this process has seen at position {seen} is not in the log any more."
+            " Nothing is read or written from here on. Was an older backup restored, or a standby promoted that had not"
+            " received everything? Find out what is lost, rebuild what was made from it, then start again"
+        )
+        self.seen = seen
 
 
 class StoreUnavailable(StoreError):

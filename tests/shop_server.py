@@ -125,6 +125,7 @@ def shop_server(
     *,
     warehouse: Warehouse = Warehouse.SANDBOX,
     redis_url: str | None = None,
+    sandbox_url: str | None = None,
     protocol: type[BoundedProtocol] = BoundedProtocol,
     store: EventStore | None = None,
     port: int = 0,
@@ -134,7 +135,10 @@ def shop_server(
     `store` takes the place of the home's own for everything that comes in over HTTP; the workers see nothing of it.
     """
     secret = SecretStr(redis_url) if redis_url is not None else None
-    settings = Settings(projector=Projector.INLINE, warehouse=warehouse, redis_url=secret)
+    outside = SecretStr(sandbox_url) if sandbox_url is not None else None
+    settings = Settings(
+        projector=Projector.INLINE, warehouse=warehouse, redis_url=secret, provider_url=outside, carrier_url=outside
+    )
     with open_home(home, settings) as opened:
         house = replace(opened, store=store or opened.store)
         server = Server(house, "127.0.0.1", port, protocol=protocol)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -10,7 +10,8 @@ from eventsourcing.persistence import IntegrityError, StoredEvent, Tracking
 from eventsourcing.popo import POPOProcessRecorder
 
 from events.base import Tracked
-from events.recorders.port import Batch, StoredRow
+from events.leadership import Leadership, SoleLeadership
+from events.recorders.port import Batch, StoredRow, Tail
 from events.store_errors import AlreadyTracked
 
 
@@ -29,12 +30,12 @@ class MemoryRecorder(POPOProcessRecorder):
             return self._write(batch)
 
     def _check_tracking(self, tracked: Tracked | None) -> None:
-        if tracked and self._tracked(tracked.consumer) >= tracked.position:
+        if tracked and not tracked.follows(self._tracked(tracked.consumer)):
             raise AlreadyTracked(tracked.consumer, tracked.position)
 
     def _write(self, batch: Batch) -> Sequence[int]:
         events = [StoredEvent(*row) for row in batch.rows]
-        tracking = Tracking(*batch.tracked) if batch.tracked else None
+        tracking = Tracking(batch.tracked.consumer, batch.tracked.position) if batch.tracked else None
         try:
             positions = self.insert_events(events, tracking=tracking)
         except IntegrityError as error:
@@ -66,6 +67,15 @@ class MemoryRecorder(POPOProcessRecorder):
 
     def last_position(self) -> int:
         return self.max_notification_id() or 0
+
+    def verify(self, seen: Tail) -> Tail:
+        raise AssertionError("the memory does not go back")
+
+    def hear(self, on_news: Callable[[], None]) -> None:
+        """Nobody else can append."""
+
+    def leadership(self, name: str) -> Leadership:
+        return SoleLeadership()
 
     def tracked_positions(self) -> dict[str, int]:
         with self._database_lock:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
 from events.base import Tracked
+from events.leadership import Leadership
 from events.store_errors import VersionConflict
 
 Row = tuple[str, int, str, bytes]
@@ -15,18 +16,32 @@ StoredRow = tuple[int, str, int, str, bytes]
 """position, stream, version, topic, state"""
 
 
+class Tail(NamedTuple):
+    """The row that was last when a process looked; `digest` is the SHA-256 of its state. Position 0: there was none."""
+
+    position: int
+    stream: str
+    version: int
+    digest: bytes
+
+
+NO_TAIL = Tail(0, "", 0, b"")
+
+
 class Batch(NamedTuple):
     """What one append writes, and what must hold for it to be written.
 
     rows      new events, each stream's in order of version
     expected  stream -> the version that it must be at, whether it is written to or only watched; streams of which the
               store knows that version to exist are left out, the primary key of their rows is fence enough
-    tracked   recorded in the same transaction; must be greater than what the consumer has tracked so far
+    tracked   recorded in the same transaction, if it `follows` what the log has of the consumer so far
+    tail      must still be in the log; for recorders that are not local
     """
 
     rows: list[Row]
     expected: dict[str, int]
     tracked: Tracked | None
+    tail: Tail = NO_TAIL
 
     def conflict(self, actual: dict[str, int]) -> VersionConflict | None:
         """The first stream that is not at its expected version; `actual` leaves out what does not exist."""
@@ -53,6 +68,13 @@ def _first_conflict(expected: dict[str, int], actual: dict[str, int]) -> Version
     return None
 
 
+class Listening(Protocol):
+    """What `Recorder.hear` has begun."""
+
+    def close(self) -> None:
+        """End it. May be called twice."""
+
+
 class Recorder(Protocol):
     """One log's database. Safe to use from several threads. Every method may raise StoreUnavailable.
 
@@ -67,8 +89,8 @@ class Recorder(Protocol):
     def append(self, batch: Batch) -> Sequence[int]:
         """Write all of it or nothing; returns the rows' positions.
 
-        Raises AlreadyTracked before VersionConflict, because redelivered work meets both. Raises CommitOutcomeUnknown
-        when the commit itself failed and may still have happened: ask `settle`.
+        Raises StoreWentBack before AlreadyTracked before VersionConflict, because redelivered work meets the last two.
+        Raises CommitOutcomeUnknown when the commit failed and may still happen: ask `settle`.
         """
 
     def settle(self, batch: Batch) -> Sequence[int] | None:
@@ -91,8 +113,17 @@ class Recorder(Protocol):
     def last_position(self) -> int:
         """The last position in the log; 0 if it is empty."""
 
+    def verify(self, seen: Tail) -> Tail:
+        """The log's tail now. Raises StoreWentBack if what was `seen` is not in it. Not for local recorders."""
+
     def tracked_positions(self) -> dict[str, int]:
         """How far every consumer has got."""
+
+    def hear(self, on_news: Callable[[], None]) -> Listening | None:
+        """Have `on_news` called, in another thread, whenever anybody has appended; None if nobody can tell us."""
+
+    def leadership(self, name: str) -> Leadership:
+        """A candidature for being the only process of this log that does what `name` stands for."""
 
     def close(self) -> None:
         """Let go of the database. May be called twice."""

@@ -1,4 +1,4 @@
-"""The log in PostgreSQL, for several machines. Needs the `postgres` extra.
+"""The log in PostgreSQL (14 or later), for several machines. Needs the `postgres` extra.
 
 Every append takes the library's EXCLUSIVE lock on the table, so that positions become visible in order. The library's
 "database functions" mode leaves the lock out and loses events to readers who follow the log: never use it.
@@ -7,61 +7,37 @@ Every append takes the library's EXCLUSIVE lock on the table, so that positions 
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, LiteralString
 
 import psycopg
-from eventsourcing.persistence import IntegrityError, PersistenceError, StoredEvent, Tracking
-from eventsourcing.postgres import PostgresDatastore, PostgresProcessRecorder
-from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import DictRow, TupleRow, dict_row, tuple_row
-from psycopg.sql import SQL, Composed, Identifier
+from eventsourcing.persistence import StoredEvent, Tracking
+from eventsourcing.postgres import PostgresProcessRecorder
+from psycopg.rows import TupleRow, tuple_row
+from psycopg.sql import SQL, Identifier
+from psycopg.types.numeric import Int8
 
-from events.recorders.port import Batch, Row, StoredRow
-from events.store_errors import AlreadyTracked, CommitOutcomeUnknown, StoreUnavailable
+from events.leadership import Leadership
+from events.recorders import postgres_statements as sql
+from events.recorders.port import NO_TAIL, Batch, Listening, StoredRow, Tail
+from events.recorders.postgres_connections import Backend, Connection, Datastore, connect, in_words
+from events.recorders.postgres_leadership import AdvisoryLeadership
+from events.recorders.postgres_listener import Listener
+from events.recorders.postgres_schema import migrate
+from events.store_errors import AlreadyTracked, CommitOutcomeUnknown, StoreUnavailable, StoreWentBack, VersionConflict
 
-# How long to wait for a connection, and for another process's append: a batch takes milliseconds.
-CONNECT_TIMEOUT_S = 5
-LOCK_TIMEOUT_S = 10
-# A process that was stopped in the middle of an append holds the lock: the server ends its transaction after so long.
-_IDLE_IN_TRANSACTION_S = 5
-_MAX_CONNECTIONS = 16
+# How long a server may take to end a process of its own whose client has gone.
+END_BACKEND_TIMEOUT_S = 5
 
-# Any number of this project's processes may make the tables at the same moment; this lock lets one do it.
-_TABLES_LOCK = 0x5741_5942_494C_4C00
-
-_Connection = psycopg.Connection[DictRow]
+# After these the connection is gone, and what it was doing may have been done: operator intervention, and its loss.
+_CONNECTION_LOST = ("57P", "08")
 
 
 def open_postgres(url: str) -> PostgresRecorder:
     """The recorder behind a URL as libpq reads it. Raises StoreUnavailable if there is nobody, or no such database."""
-    try:
-        # The pool would try for as long as it is told to, and then not say why it failed.
-        psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_S).close()
-    except psycopg.Error as error:
-        raise StoreUnavailable(f"the event store's database: {error}") from error
-    return PostgresRecorder(_datastore(conninfo_to_dict(url)))
-
-
-def _datastore(params: dict[str, Any]) -> PostgresDatastore:
-    datastore = PostgresDatastore(
-        dbname="",
-        host="",
-        port="",
-        user="",
-        password="",
-        connect_timeout=CONNECT_TIMEOUT_S,
-        idle_in_transaction_session_timeout=_IDLE_IN_TRANSACTION_S,
-        pool_size=1,
-        max_overflow=_MAX_CONNECTIONS - 1,
-        pre_ping=True,  # after a restart of the server, a dead connection is replaced instead of handed out
-        lock_timeout=LOCK_TIMEOUT_S,
-        originator_id_type="text",
-    )
-    # The library knows five parameters, libpq knows forty: give the pool exactly what the URL says.
-    datastore.pool.kwargs = {"row_factory": dict_row, **params}
-    return datastore
+    with in_words():
+        connect(url).close()
+    return PostgresRecorder(url)
 
 
 class PostgresRecorder(PostgresProcessRecorder):
@@ -70,89 +46,78 @@ class PostgresRecorder(PostgresProcessRecorder):
     is_local = False
     is_shared = True
 
-    def __init__(self, datastore: PostgresDatastore) -> None:
+    datastore: Datastore
+
+    def __init__(self, url: str) -> None:
+        self._url = url
         self._appending = threading.Lock()
-        with _in_words():
-            super().__init__(datastore)
+        self._lost: list[Backend] = []
+        self._statements: dict[str, bytes] = {}
+        with in_words():
+            super().__init__(Datastore(url))
             # The function that appends without the lock is not even made.
             del self.sql_create_statements[self.create_insert_function_statement_index]
-            self._make_tables()
-
-    def _make_tables(self) -> None:
-        with self.datastore.get_connection() as connection:
-            connection.execute("SELECT pg_advisory_lock(%s)", (_TABLES_LOCK,))
-            try:
-                self.create_table()
-            finally:
-                connection.execute("SELECT pg_advisory_unlock(%s)", (_TABLES_LOCK,))
+            migrate(self, self.datastore.connections)
 
     # --- writing -------------------------------------------------------------------------------------------------
 
     def append(self, batch: Batch) -> Sequence[int]:
         # One connection at a time for appending: the others would only wait for the table's lock.
-        with self._appending, _in_words(), self.datastore.get_connection() as connection:
-            with _rolled_back_on_failure(connection):
-                positions = self._write(connection, batch)
-            self._commit(connection)
-            return positions
+        with self._appending, in_words(), self.datastore.connections.connection() as connection:
+            try:
+                rows = self._append(connection, batch)
+            except psycopg.Error as error:
+                self._fail(connection, batch, error)
+                raise
+        return _positions(rows, batch)
 
-    def _write(self, connection: _Connection, batch: Batch) -> Sequence[int]:
-        self._begin(connection)
-        self._track(connection, batch)
-        # Under the table's lock the answer stays true; the table's primary key is the fence behind it.
-        conflict = batch.conflict(self._versions(connection, batch.expected))
-        if conflict:
-            raise conflict
-        return self._insert(connection, batch.rows) if batch.rows else []
+    def _append(self, connection: Connection, batch: Batch) -> list[TupleRow]:
+        """Everything is sent at once, and the server goes through with it, or with nothing, whatever becomes of us.
 
-    def _begin(self, connection: _Connection) -> None:
-        connection.execute("BEGIN")
-        with connection.cursor() as cursor:
-            self._lock_table(cursor)
+        The first failure makes it skip the rest. A refusal by APPEND has written nothing, and commits that.
+        """
+        with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
+            with connection.pipeline():
+                connection.execute(b"BEGIN")
+                connection.execute(self._sql(sql.LOCK))
+                cursor.execute(self._sql(sql.APPEND), sql.of_append(batch), prepare=True)
+                if batch.rows:
+                    connection.execute(self._sql(sql.NOTIFY))
+                connection.execute(b"COMMIT", prepare=False)
+            return cursor.fetchall()
 
-    def _track(self, connection: _Connection, batch: Batch) -> None:
-        if batch.tracked is None:
+    def _fail(self, connection: Connection, batch: Batch, error: psycopg.Error) -> None:
+        """Raises what there is to say of an append that failed, if it is not the error itself."""
+        if connection.closed or (error.sqlstate or "08").startswith(_CONNECTION_LOST):
+            connection.close()
+            self._lost.append(connection.backend)
+            raise CommitOutcomeUnknown(f"the reply to the commit was lost: {str(error).strip()}") from error
+        connection.rollback()
+        if not isinstance(error, psycopg.errors.UniqueViolation):
             return
-        try:
-            with connection.cursor() as cursor:
-                self._insert_tracking(cursor, Tracking(*batch.tracked))
-        except IntegrityError:
-            raise AlreadyTracked(*batch.tracked) from None
-
-    def _insert(self, connection: _Connection, rows: Sequence[Row]) -> list[int]:
-        statement = self._sql(
-            "INSERT INTO {events} (originator_id, originator_version, topic, state)"
-            " SELECT * FROM unnest(%s::text[], %s::bigint[], %s::text[], %b::bytea[]) RETURNING notification_id"
-        )
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        with connection.cursor() as cursor:
-            self._notify_channel(cursor)
-        return [position for (position,) in _rows(connection, statement, columns)]
-
-    def _commit(self, connection: _Connection) -> None:
-        try:
-            connection.execute("COMMIT")
-        except psycopg.Error as error:
-            raise CommitOutcomeUnknown(f"the reply to the commit was lost: {error}") from error
+        if error.diag.constraint_name == self.notification_id_index_name:
+            # The sequence was put back without the table, or the other way round.
+            raise StoreWentBack(batch.tail.position) from error
+        raise batch.lost_race(self._versions(connection, batch.written())) from error
 
     def settle(self, batch: Batch) -> Sequence[int] | None:
-        with self._appending, _in_words(), self.datastore.get_connection() as connection:
-            with _rolled_back_on_failure(connection):
-                # The lock is the answer's proof: whoever holds it knows that the lost transaction has ended.
-                self._begin(connection)
-                positions = self._find(connection, batch)
-            connection.rollback()
-            return positions
+        with self._appending, in_words(), self.datastore.connections.connection() as connection:
+            # What we had sent may still be on its way to a server's process that does not know yet that we have gone.
+            for backend in list(self._lost):
+                self._end(connection, backend)
+                self._lost.remove(backend)
+            return self._find(connection, batch)
 
-    def _find(self, connection: _Connection, batch: Batch) -> list[int] | None:
+    def _end(self, connection: Connection, backend: Backend) -> None:
+        params = [Int8(END_BACKEND_TIMEOUT_S * 1000), *backend]
+        if not all(ended for (ended,) in self._rows(connection, sql.END_BACKEND, params)):
+            raise StoreUnavailable("the event store's database does not end the transaction whose commit was cut short")
+
+    def _find(self, connection: Connection, batch: Batch) -> list[int] | None:
         if not batch.rows:
             at = self._tracked_positions(connection)
             return [] if batch.tracked and at.get(batch.tracked.consumer) == batch.tracked.position else None
-        statement = self._sql(
-            "SELECT notification_id FROM {events}"
-            " WHERE originator_id = %s AND originator_version = %s AND topic = %s AND state = %s"
-        )
-        found = [position for row in batch.rows for (position,) in _rows(connection, statement, row)]
+        found = [position for (position,) in self._rows(connection, sql.FIND, sql.of_rows(batch.rows))]
         return found if len(found) == len(batch.rows) else None
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
@@ -163,106 +128,107 @@ class PostgresRecorder(PostgresProcessRecorder):
             self._lock_table(cursor)
             if tracking is not None:
                 self._insert_tracking(cursor, tracking)
-            return self._insert(cursor.connection, rows) if rows else None
+            if not rows:
+                return None
+            self._notify_channel(cursor)
+            return [one["notification_id"] for one in cursor.execute(self._sql(sql.INSERT), sql.of_rows(rows))]
 
     # --- reading -------------------------------------------------------------------------------------------------
 
     def after(
         self, position: int, *, limit: int, topics: Collection[str] | None, upto: int | None
     ) -> Sequence[StoredRow]:
-        where: LiteralString = "notification_id > %s"
-        params: list[Any] = [position]
+        where: LiteralString = "notification_id > %b"
+        params: list[Any] = [Int8(position)]
         if topics is not None:
-            where += " AND topic = ANY(%s)"
+            where += " AND topic = ANY(%b::text[])"
             params.append(list(topics))
         if upto is not None:
-            where += " AND notification_id <= %s"
-            params.append(upto)
-        return self._select(where + " ORDER BY notification_id LIMIT %s", [*params, limit])
+            where += " AND notification_id <= %b"
+            params.append(Int8(upto))
+        return self._select(where + " ORDER BY notification_id LIMIT %b", [*params, Int8(limit)])
 
     def stream(self, stream: str, after_version: int) -> Sequence[StoredRow]:
-        where: LiteralString = "originator_id = %s AND originator_version > %s"
-        return self._select(where + " ORDER BY originator_version", [stream, after_version])
+        where: LiteralString = "originator_id = %b AND originator_version > %b"
+        return self._select(where + " ORDER BY originator_version", [stream, Int8(after_version)])
 
     def streams(self, streams: Collection[str]) -> Sequence[StoredRow]:
-        where: LiteralString = "originator_id = ANY(%s)"
+        where: LiteralString = "originator_id = ANY(%b::text[])"
         return self._select(where + " ORDER BY originator_id, originator_version", [list(streams)])
 
     def _select(self, where: LiteralString, params: Sequence[Any]) -> list[StoredRow]:
-        columns: LiteralString = "notification_id, originator_id, originator_version, topic, state"
-        with _in_words(), self.datastore.get_connection() as connection:
-            return _rows(connection, self._sql("SELECT " + columns + " FROM {events} WHERE " + where), params)
+        return self._read("SELECT " + sql.COLUMNS + " FROM {events} WHERE " + where, params)
 
     def versions(self, streams: Collection[str]) -> dict[str, int]:
-        with _in_words(), self.datastore.get_connection() as connection:
-            return self._versions(connection, streams)
+        return dict(self._read(sql.VERSIONS, [list(streams)]))
 
-    def _versions(self, connection: _Connection, streams: Collection[str]) -> dict[str, int]:
-        """A sub-select per stream ends at its last version; GROUP BY would visit every one of them."""
-        statement = self._sql(
-            "SELECT stream, last.version FROM unnest(%s::text[]) AS stream, LATERAL (SELECT originator_version"
-            " FROM {events} WHERE originator_id = stream ORDER BY originator_version DESC LIMIT 1) AS last(version)"
-        )
-        return dict(_rows(connection, statement, [list(streams)]))
+    def _versions(self, connection: Connection, streams: Collection[str]) -> dict[str, int]:
+        return dict(self._rows(connection, sql.VERSIONS, [list(streams)]))
 
     def last_position(self) -> int:
-        with _in_words():
-            return self.max_notification_id() or 0
+        return int(self._read(sql.LAST_POSITION, [])[0][0])
+
+    def verify(self, seen: Tail) -> Tail:
+        position, *row = sql.of_tail(seen)
+        found = self._read(sql.TAIL, [position, position, *row])
+        if not found:
+            tail, is_there = NO_TAIL, not seen.position
+        else:
+            [(*last, is_there)] = found
+            tail = Tail(*last)
+        if not is_there:
+            raise StoreWentBack(seen.position)
+        return tail
 
     def tracked_positions(self) -> dict[str, int]:
-        with _in_words(), self.datastore.get_connection() as connection:
-            return self._tracked_positions(connection)
+        return dict(self._read(sql.TRACKED, [self.table_migration_identifier]))
 
-    def _tracked_positions(self, connection: _Connection) -> dict[str, int]:
-        statement = self._sql("SELECT application_name, notification_id FROM {tracking} WHERE application_name <> %s")
-        return dict(_rows(connection, statement, [self.table_migration_identifier]))
+    def _tracked_positions(self, connection: Connection) -> dict[str, int]:
+        return dict(self._rows(connection, sql.TRACKED, [self.table_migration_identifier]))
+
+    def _read(self, statement: LiteralString, params: Sequence[Any]) -> list[Any]:
+        with in_words(), self.datastore.connections.connection() as connection:
+            return self._rows(connection, statement, params)
+
+    def _rows(self, connection: Connection, statement: LiteralString, params: Sequence[Any]) -> list[Any]:
+        with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
+            rows: list[TupleRow] = cursor.execute(self._sql(statement), params).fetchall()
+            return rows
+
+    # --- beside the log --------------------------------------------------------------------------------------------
+
+    def hear(self, on_news: Callable[[], None]) -> Listening:
+        return Listener(self._url, self.channel_name, on_news)
+
+    def leadership(self, name: str) -> Leadership:
+        return AdvisoryLeadership(self._url, name)
 
     def close(self) -> None:
         self.datastore.close()
 
-    def _sql(self, statement: LiteralString) -> Composed:
-        schema = self.datastore.schema
-        return SQL(statement).format(
-            events=Identifier(schema, self.events_table_name), tracking=Identifier(schema, self.tracking_table_name)
-        )
+    def _sql(self, statement: LiteralString) -> bytes:
+        """With the names of our tables in it."""
+        found = self._statements.get(statement)
+        if found is None:
+            schema = self.datastore.schema
+            names = {
+                "events": Identifier(schema, self.events_table_name),
+                "tracking": Identifier(schema, self.tracking_table_name),
+                "channel": Identifier(self.channel_name),
+            }
+            found = self._statements[statement] = SQL(statement).format(**names).as_bytes(None)
+        return found
 
 
-def _rows(connection: _Connection, statement: Composed, params: Sequence[Any]) -> list[Any]:
-    with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
-        rows: list[TupleRow] = cursor.execute(statement, params).fetchall()
-        return rows
-
-
-@contextmanager
-def _rolled_back_on_failure(connection: _Connection) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        # A connection that is broken has rolled back on its own, and cannot be told to.
-        if not connection.broken:
-            connection.rollback()
-        raise
-
-
-@contextmanager
-def _in_words() -> Iterator[None]:
-    """Turns the database's faults into StoreUnavailable. Faults of ours (wrong SQL) pass through as they are."""
-    try:
-        yield
-    except PersistenceError as error:
-        fault = error.__cause__ if isinstance(error.__cause__, psycopg.Error) else error
-        if isinstance(fault, psycopg.ProgrammingError | psycopg.IntegrityError):
-            raise
-        raise StoreUnavailable(f"the event store's database: {_advice(fault)}") from error
-
-
-def _advice(fault: BaseException) -> str:
-    match fault:
-        case psycopg.errors.LockNotAvailable():
-            return f"another process held the table's lock for more than {LOCK_TIMEOUT_S} s; see what it is doing"
-        case psycopg.errors.DiskFull():
-            return "its disk is full; free some space"
-        case psycopg.errors.ReadOnlySqlTransaction():
-            return "it is read-only (a standby?); name the primary"
+def _positions(rows: Sequence[TupleRow], batch: Batch) -> list[int]:
+    """What APPEND answered: the positions of what it wrote. Raises its refusal; the worst one comes first."""
+    match rows:
+        case [(_, "gone", _), *_]:
+            raise StoreWentBack(batch.tail.position)
+        case [(_, "tracked", _), *_]:
+            assert batch.tracked is not None
+            raise AlreadyTracked(batch.tracked.consumer, batch.tracked.position)
+        case [(actual, "conflict", stream), *_]:
+            raise VersionConflict(stream, batch.expected[stream], actual)
         case _:
-            return str(fault).strip() or type(fault).__name__
+            return [position for position, _, _ in rows]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from typing import Any
 from eventsourcing.persistence import IntegrityError, StoredEvent, Tracking
 from eventsourcing.sqlite import SQLiteCursor, SQLiteProcessRecorder
 
-from events.recorders.port import Batch, Row, StoredRow
+from events.base import Tracked
+from events.leadership import Leadership, SoleLeadership
+from events.recorders.port import Batch, Row, StoredRow, Tail
 from events.recorders.sqlite_file import Connection, Datastore, in_words, is_certainly_not_committed, refuse_unwritable
 from events.store_errors import AlreadyTracked, CommitOutcomeUnknown
 
@@ -64,20 +66,20 @@ class SqliteRecorder(SQLiteProcessRecorder):
 
     def _write(self, connection: Connection, batch: Batch) -> Sequence[int]:
         cursor = connection.begin()
-        self._track(cursor, batch)
+        self._track(connection, cursor, batch.tracked)
         # Under the write lock the answer stays true; the table's primary key is the fence behind it.
         conflict = batch.conflict(self._versions(connection, batch.expected))
         if conflict:
             raise conflict
         return self._insert_rows(cursor, batch.rows)
 
-    def _track(self, cursor: SQLiteCursor, batch: Batch) -> None:
-        if batch.tracked is None:
+    def _track(self, connection: Connection, cursor: SQLiteCursor, tracked: Tracked | None) -> None:
+        if tracked is None:
             return
-        try:
-            self._insert_tracking(cursor, Tracking(*batch.tracked))
-        except IntegrityError:
-            raise AlreadyTracked(*batch.tracked) from None
+        found = connection.rows("SELECT notification_id FROM tracking WHERE application_name = ?", (tracked.consumer,))
+        if not tracked.follows(found[0][0] if found else 0):
+            raise AlreadyTracked(tracked.consumer, tracked.position)
+        self._insert_tracking(cursor, Tracking(tracked.consumer, tracked.position))
 
     def _insert_events(self, c: Any, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
         """What the library's own `insert_events` calls: the same statements as `append` uses."""
@@ -173,6 +175,15 @@ class SqliteRecorder(SQLiteProcessRecorder):
     def last_position(self) -> int:
         with self._reader() as connection:
             return int(connection.rows("SELECT MAX(rowid) FROM stored_events")[0][0] or 0)
+
+    def verify(self, seen: Tail) -> Tail:
+        raise AssertionError("a file that is open does not go back")
+
+    def hear(self, on_news: Callable[[], None]) -> None:
+        """SQLite tells nobody: look."""
+
+    def leadership(self, name: str) -> Leadership:
+        return SoleLeadership()
 
     def tracked_positions(self) -> dict[str, int]:
         statement = "SELECT application_name, notification_id FROM tracking WHERE application_name <> ?"

@@ -191,6 +191,51 @@ def test_redelivered_work_is_already_tracked_before_it_is_a_conflict(store: Even
         store.append([write("order-1", 0)], tracked=Tracked("payment", 7))
 
 
+def test_a_position_that_follows_on_is_taken_and_any_other_is_already_tracked(store: EventStore) -> None:
+    store.append([write("order-1", 0)], tracked=Tracked("payment", 4, after=0))
+    store.append([write("order-1", 1)], tracked=Tracked("payment", 9, after=4))
+    store.append([], tracked=Tracked("shipping", 2))
+    before = everything(store)
+
+    # Of these, the twin that is behind, the one that did a part of it, the one that is ahead, and one that is lost.
+    for position, after in ((9, 4), (4, 0), (20, 0), (20, 4), (20, 8), (20, 10), (9, 9), (20, 19)):
+        for writes in ([], [write("order-2", 0)], [write("order-1", 7)]):
+            with pytest.raises(AlreadyTracked) as tracked:
+                store.append(writes, tracked=Tracked("payment", position, after=after))
+            assert (tracked.value.consumer, tracked.value.position) == ("payment", position)
+    with pytest.raises(AlreadyTracked):
+        store.append([write("order-2", 0)], tracked=Tracked("nobody", 5, after=1))
+
+    assert everything(store) == before
+    assert store.tracked_positions() == {"payment": 9, "shipping": 2}
+    store.append([write("order-2", 0)], tracked=Tracked("payment", 20, after=9))
+    assert store.tracked_position("payment") == 20
+
+
+def test_of_all_twins_that_go_on_from_the_same_position_one_is_let_through(
+    store: EventStore, other: EventStore
+) -> None:
+    done: list[int] = []
+
+    def twin(by: EventStore, name: int) -> Callable[[], None]:
+        def run() -> None:
+            # Streams of their own: no version conflict would tell that both of them handled the same.
+            for position in range(10):
+                try:
+                    by.append(
+                        [write(f"order-{name}-{position}", 0)], tracked=Tracked("payment", position + 1, position)
+                    )
+                except AlreadyTracked:
+                    continue
+                done.append(position)
+
+        return run
+
+    in_threads(*(twin(by, name) for name, by in enumerate((store, other) * 3)))
+
+    assert len(done) == len(set(done)) == store.last_position() == store.tracked_position("payment")
+
+
 # --- reading in order ------------------------------------------------------------------------------------------------
 
 

@@ -1,7 +1,6 @@
 """The `waybill` command as a stranger runs it: as a process of its own. What came of it is read from the files it left.
 
-`python -m tests.e2e.processes MOMENT ARGUMENTS...` is the same command, which ends itself with SIGKILL at a moment that
-a clock would rarely meet: "before-commit:7" is the instant before the seventh commit. `MOMENTS` lists them.
+How it is killed at chosen instants: moments.py. What must be true afterwards: undisturbed.py.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import fcntl
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -26,7 +24,6 @@ from events.payment import PaymentCaptured
 from events.store import open_store
 from services.audit.verify import Verdict, verify
 from services.inventory.decider import DECIDER as LEDGER
-from services.inventory.state import Bins
 from services.payment.sandbox import SandboxProvider
 from services.shipping.sandbox import SandboxCarrier
 
@@ -132,7 +129,7 @@ class Trace(NamedTuple):
     captured  minor units, as the log has it, by order
     charged   the same as the provider's own books have it; `payments` counts all that it ever began, by order
     parcels   labels that the carrier sold, by fulfillment
-    stock     balances by SKU and location
+    stock     free units by location and SKU
     placed    orders' totals in minor units
     """
 
@@ -142,7 +139,7 @@ class Trace(NamedTuple):
     charged: dict[str, int]
     payments: Counter[str]
     parcels: dict[str, int]
-    stock: dict[str, Bins]
+    stock: dict[str, dict[str, int]]
     placed: dict[str, int]
 
 
@@ -198,13 +195,13 @@ def _parcels(home: Path) -> dict[str, int]:
         carrier.close()
 
 
-def _stock(log: Sequence[Recorded]) -> dict[str, Bins]:
+def _stock(log: Sequence[Recorded]) -> dict[str, dict[str, int]]:
     state = LEDGER.initial
     for recorded in log:
         if recorded.stream.startswith("stock-"):
             event: Any = recorded.event
             state = LEDGER.evolve(state, event)
-    return dict(state.bins)
+    return {location: dict(units) for location, units in state.free.items()}
 
 
 def verdict(home: Path) -> Verdict:
@@ -264,58 +261,11 @@ def processes_of(home: Path) -> dict[int, str]:
     return found
 
 
-def outlived_s(home: Path) -> float:
+def outlived_s(home: Path, *, within_s: float = CHILDREN_END_WITHIN_S) -> float:
     """How long the children outlive their parent. Fails if that is longer than they may."""
     began = time.monotonic()
     while redis_lives(home) or processes_of(home):
         outlived = time.monotonic() - began
-        assert outlived < CHILDREN_END_WITHIN_S, f"after {outlived:.1f} s: {redis_pid(home)}, {processes_of(home)}"
+        assert outlived < within_s, f"after {outlived:.1f} s: {redis_pid(home)}, {processes_of(home)}"
         time.sleep(0.005)
     return time.monotonic() - began
-
-
-# --- dying at a moment -----------------------------------------------------------------------------------------------
-
-# What is counted, and where it is: module, class, method.
-_COUNTED = {
-    "commit": ("events.recorders.sqlite_file", "Connection", "commit"),  # of the event store
-    "journal": ("services.journal", "Journal", "append"),  # of what provider and carrier remember
-    "views": ("projections.redis_views", "RedisViews", "commit"),  # of the read models
-    "redis": ("projections.redis_server", "EmbeddedRedis", "url"),  # starts the child
-    "rejects": ("services.gateway.rejects", "RejectsFile", "_finish"),
-}
-MOMENTS = tuple(f"{when}-{what}" for what in _COUNTED for when in ("before", "after"))
-
-
-def dying(moment: str) -> list[object]:
-    """The program that is `waybill`, but ends itself at "before-commit:7"."""
-    return [sys.executable, "-m", "tests.e2e.processes", moment]
-
-
-def _die_at(moment: str) -> None:
-    when, _, what = moment.partition(":")[0].partition("-")
-    number = int(moment.partition(":")[2])
-    module, class_name, method = _COUNTED[what]
-    owner = getattr(__import__(module, fromlist=[class_name]), class_name)
-    real = getattr(owner, method)
-    calls = 0
-
-    def counted(*args: Any, **kwargs: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == number and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = real(*args, **kwargs)
-        if calls == number and when == "after":
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-
-    setattr(owner, method, counted)
-
-
-if __name__ == "__main__":
-    from services.cli import main
-
-    _die_at(sys.argv[1])
-    sys.argv[1:] = sys.argv[2:]
-    main()

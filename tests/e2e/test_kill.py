@@ -15,24 +15,20 @@ from contextlib import closing, suppress
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 from threading import Timer
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import pytest
 
 from events.order import OrderPlaced
-from services.wiring import open_reads
+from tests.e2e.moments import dying
 from tests.e2e.processes import (
     DAY,
     HEADER,
     Outcome,
-    Trace,
-    assert_lawful,
-    dying,
     finish,
     importing,
     killed_at_the_end,
-    outlived_s,
     processes_of,
     read_log,
     redis_pid,
@@ -41,43 +37,17 @@ from tests.e2e.processes import (
     trace,
     waybill,
 )
+from tests.e2e.undisturbed import (
+    SMALL_BATCHES,
+    Undisturbed,
+    assert_charged_once,
+    ends_as_if_nothing_happened,
+    is_dead,
+    undisturbed,
+    without_timing,
+)
 
-# Small batches make many commits, and so many different states to be killed in.
-SMALL_BATCHES = {"WAYBILL_BATCH_EVENTS": "40"}
 INLINE = {**SMALL_BATCHES, "WAYBILL_PROJECTOR": "inline"}
-
-
-class Undisturbed(NamedTuple):
-    """What an import of this file comes to if nobody kills it."""
-
-    file: Path
-    seconds: float
-    summary: dict[str, Any]
-    trace: Trace
-    status: dict[str, Any]
-
-
-def without_timing(summary: dict[str, Any]) -> dict[str, Any]:
-    timing = {"seconds", "orders_per_s", "new_orders", "already_imported"}
-    return {name: value for name, value in summary.items() if name not in timing}
-
-
-def undisturbed(file: Path, home: Path) -> Undisturbed:
-    began = time.monotonic()
-    outcome = waybill(*importing(file), home=home, env=SMALL_BATCHES)
-    seconds = time.monotonic() - began
-    assert outcome.code == 0, outcome
-    return Undisturbed(file, seconds, without_timing(outcome.json), trace(home), status_and_rebuild(home))
-
-
-def status_and_rebuild(home: Path) -> dict[str, Any]:
-    """What the read models say, after they were compared with what the log gives anew."""
-    with open_reads(home) as reads:
-        status = reads.status()
-        rebuilt = reads.rebuild(lambda position, head: None)
-        assert rebuilt["identical"], rebuilt
-        assert reads.status() == status
-        return status
 
 
 @pytest.fixture(scope="module")
@@ -97,35 +67,6 @@ def many_small(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     rows = [f"{700_000 + n},{21_000 + n % 40},THING,{1 + n % 3},2010-12-01 09:00:00,1.25,,France" for n in range(600)]
     file.write_text("\n".join([HEADER, *rows, ""]))
     return undisturbed(file, folder / "home")
-
-
-# --- what must be true afterwards ------------------------------------------------------------------------------------
-
-
-def is_dead(home: Path, scratch: Path) -> None:
-    """Killed at this moment, it leaves a lawful log, and no children behind."""
-    outlived_s(home)
-    assert_lawful(home, scratch)
-
-
-def ends_as_if_nothing_happened(expected: Undisturbed, home: Path) -> None:
-    outcome = waybill(*importing(expected.file), home=home, env=SMALL_BATCHES)
-    assert outcome.code == 0, outcome
-    assert without_timing(outcome.json) == expected.summary
-    found = trace(home)
-    for field in Trace._fields:
-        assert getattr(found, field) == getattr(expected.trace, field), field
-    assert_charged_once(found)
-    assert status_and_rebuild(home) == expected.status
-    assert not (home / "rejects").is_dir() or not list((home / "rejects").glob("*.part"))
-
-
-def assert_charged_once(found: Trace) -> None:
-    to_pay = {order: total for order, total in found.placed.items() if total}
-    assert found.charged == to_pay
-    assert found.captured == to_pay
-    assert set(found.payments.values()) == {1}
-    assert set(found.parcels.values()) == {1}
 
 
 # --- moments ---------------------------------------------------------------------------------------------------------
@@ -175,9 +116,9 @@ def events_in(home: Path) -> int:
 
 # Each number counts within one attempt.
 BY_THE_WRITE = (
-    ("before-commit:1", "after-journal:1", "before-commit:9", "before-redis:1", "after-views:1"),
-    ("before-rejects:1", "after-commit:1", "before-journal:1", "after-journal:17", "after-commit:7"),
-    ("before-commit:2", "after-commit:5", "after-rejects:1", "after-journal:60", "before-views:1"),
+    ("before-commit:1", "after-journal:1", "before-commit:9", "before-redis-look:1", "after-views:1"),
+    ("before-rejects-finish:1", "after-commit:1", "before-journal:1", "after-journal:17", "after-commit:7"),
+    ("before-commit:2", "after-commit:5", "after-rejects-finish:1", "after-journal:60", "before-views:1"),
 )
 BETWEEN_TRANSACTIONS = ("after-commit:2", "before-commit:30", "after-journal:500", "before-commit:40", "before-views:1")
 
