@@ -67,12 +67,13 @@ def import_(
 
 
 def _import(paths: list[Path], format_: str, opening_stock: int, location: str, home: Path) -> dict[str, Any]:
-    from services.gateway.importer import FORMATS, Importer, checked_files
+    from services.gateway.importer import FORMATS, Importer, checked_files, checked_location
     from services.wiring import open_home
 
     if format_ not in FORMATS:
         raise Refused(f"there is no format {format_!r}; choose one of: {', '.join(sorted(FORMATS))}")
     checked_files(paths, FORMATS[format_])  # before a home is made for nothing
+    checked_location(location)
     with open_home(home) as house, report.import_progress() as progress:
         importer = Importer(
             house.store, house.home, FORMATS[format_], opening_stock or None, location, house.keep_up, house.catch_up
@@ -118,6 +119,25 @@ def run_roles(
     from services.runtime.settings import Settings
 
     run(roles, Settings(), say=report.say)
+
+
+@app.command("migrate")
+def migrate_home(
+    to: Annotated[
+        str, typer.Option("--to", envvar="WAYBILL_STORE_URL", help="The cluster's PostgreSQL: an empty one.")
+    ],
+    home: Home = DEFAULT_HOME,
+    as_json: Json = False,
+) -> None:
+    """Move a home into a cluster's database: the same log, the same work done, the same left to do."""
+    from services.cluster.migrate import migrate
+
+    moved = migrate(home, to)
+    report.show(
+        f"Moved {moved.events:,} events to position {moved.last_position:,}. The home {home} is as it was.",
+        as_json,
+        moved._asdict(),
+    )
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ but for one thing: read models that were left behind by a killed process are bro
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,8 @@ import orjson
 
 from events.base import Event
 from events.feed import spellings
+from events.runtime import parking_stream
+from events.slots import SLOTS, slot_name, slot_of
 from events.store import EventStore
 from projections.catalogue import PROJECTIONS
 from projections.order_status import OrderReads, Orders, named
@@ -23,7 +26,7 @@ from projections.stock_levels import StockReads
 from projections.table import Rows
 from projections.views import Views
 from services.audit.order_history import order_history
-from services.routing import CONSUMES
+from services.routing import CONSUMES, INBOXES
 from services.runtime.parking import Parked, Parking
 
 PARKABLE = (*CONSUMES, "payment.timekeeper", "inventory.timekeeper", "shipping.timekeeper")
@@ -31,20 +34,49 @@ PARKABLE = (*CONSUMES, "payment.timekeeper", "inventory.timekeeper", "shipping.t
 
 
 def parked_events(store: EventStore) -> list[Parked]:
-    """Every parked event of every consumer, in order of position."""
-    found = [parked for name in PARKABLE for parked in Parking(store, name).entries()]
+    """Every parked event of every consumer, of its slots too, in order of position."""
+    names = [*PARKABLE, *(slot_name(name, slot) for name in CONSUMES for slot in range(SLOTS))]
+    streams = {parking_stream(name): name for name in names}
+    found = [
+        parked
+        for stream in store.stream_versions(list(streams))
+        for parked in Parking(store, streams[stream]).entries()
+    ]
     return sorted(found, key=lambda parked: (parked.position, parked.consumer))
 
 
 def consumer_lag(store: EventStore) -> dict[str, int]:
     """Positions from the first event that a consumer has not handled to the head of the log; 0 if there is none."""
     head, tracked = store.last_position(), store.tracked_positions()
-    return {name: _lag(store, tracked.get(name, 0), head, classes) for name, classes in CONSUMES.items()}
+    return {name: _lag_of(store, name, tracked, head) for name in CONSUMES}
+
+
+def _lag_of(store: EventStore, name: str, tracked: dict[str, int], head: int) -> int:
+    slots = [tracked.get(slot_name(name, slot), 0) for slot in range(SLOTS)]
+    if name in tracked or not any(slots):
+        return _lag(store, tracked.get(name, 0), head, CONSUMES[name])
+    return _lag_by_slots(store, name, slots, head)
+
+
+def _lag_by_slots(store: EventStore, name: str, slots: Sequence[int], head: int) -> int:
+    """The same where each slot has a position of its own: to the first event that its slot has not handled."""
+    key, types = INBOXES[name.partition(".")[0]].key, spellings(CONSUMES[name])
+    after = min(slots)
+    while events := store.read_after(after, limit=_LAG_PAGE, types=types, upto=head, on_unreadable="mark"):
+        for one in events:
+            if slots[slot_of(key(one))] < one.position:
+                return head - one.position + 1
+        after = events[-1].position
+    return 0
 
 
 def _lag(store: EventStore, tracked: int, head: int, classes: frozenset[type[Event]]) -> int:
     waiting = store.read_after(tracked, limit=1, types=spellings(classes), upto=head, on_unreadable="mark")
     return head - waiting[0].position + 1 if waiting else 0
+
+
+# A slot that has nothing to do notes its position every 10,000 positions: so many events are looked through at most.
+_LAG_PAGE = 5_000
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from events.feed import StoreFeed
+from events.slots import without_slot
 from events.store import EventStore, StoreUnavailable, VersionConflict, open_store, utc_now
 from projections.catalogue import PROJECTIONS
 from projections.redis_server import RedisServer, open_redis
@@ -93,9 +94,10 @@ def open_home(home: Path, settings: Settings | None = None) -> Iterator[House]:
     home = made(home)
     collect_garbage_less_often()
     with ExitStack() as stack:
-        stack.enter_context(_locked(home, patience_s=LOCK_PATIENCE_S))
+        stack.enter_context(locked(home, patience_s=LOCK_PATIENCE_S))
         store = open_store(store_url(home, settings))
         stack.callback(store.close)
+        _refuse_a_clusters(store)
         views = RedisViews(_redis(stack, home, settings))
         stack.callback(views.close)
         loop = CallLoop()
@@ -112,6 +114,14 @@ def open_home(home: Path, settings: Settings | None = None) -> Iterator[House]:
             bell=bell,
         )
         yield House(home, settings, store, views, provider, carrier, buyer, engine, bell)
+
+
+def _refuse_a_clusters(store: EventStore) -> None:
+    """Consumers of one process know nothing of slots: they would do all of a cluster's work once more."""
+    if any(without_slot(name) != name for name in store.tracked_positions()):
+        raise StoreUnavailable(
+            "the store at WAYBILL_STORE_URL is a cluster's: its roles work on it (`waybill run`), this command must not"
+        )
 
 
 def _write_logs(settings: Settings) -> None:
@@ -181,7 +191,7 @@ def open_reads(home: Path, settings: Settings | None = None) -> Iterator[Reads]:
     If nobody works on it, the read models are brought up to the log first: a killed process may have left them behind.
     """
     with open_log_and_views(home, settings) as (store, views):
-        with suppress(HomeInUse), _locked(home.resolve()):
+        with suppress(HomeInUse), locked(home.resolve()):
             runner = ProjectionRunner(store, views, PROJECTIONS, limit=SHOWN_AT_ONCE)
             while runner.step():
                 pass
@@ -211,7 +221,7 @@ def made(home: Path) -> Path:
 
 
 @contextmanager
-def _locked(home: Path, *, patience_s: float = 0.0) -> Iterator[None]:
+def locked(home: Path, *, patience_s: float = 0.0) -> Iterator[None]:
     """One writer per home. The kernel lets go of the lock when the process ends, however it ends."""
     with _lock_file(home) as file:
         deadline_s = time.monotonic() + patience_s

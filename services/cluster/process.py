@@ -19,12 +19,13 @@ from events.store import EventStore, StoreError, open_store
 from projections.redis_server import ExternalRedis
 from projections.redis_views import RedisViews
 from projections.views import Views
+from services.cluster import intake
 from services.cluster.faults import RoleRefused
 from services.cluster.measures import Measures
 from services.cluster.probes import Probes
 from services.cluster.roles import ROLES, Place
 from services.outside import open_carrier, open_provider
-from services.routing import TOPICS
+from services.routing import CONSUMES, TOPICS
 from services.runtime.calls import CallLoop
 from services.runtime.engine import Engine
 from services.runtime.logs import write_logs
@@ -55,12 +56,14 @@ def run(roles: Sequence[str], settings: Settings, *, say: Callable[[str], object
         return
     with ExitStack() as stack:
         place = _place(settings, stack)
+        _refuse_a_homes(place.store)
         _have_topics(place.kafka, settings)
         consumers = [ROLES[role](place) for role in roles if role in ROLES]
         engine = Engine(
             consumers, operating_faults=(*OPERATING_FAULTS, PublishFailed, KafkaUnavailable), bell=place.bell
         )
-        probes = _probes(stack, settings, Measures(place.store, engine))
+        inlets = [intake.begin(place)] if INTAKE in roles else []
+        probes = _probes(stack, settings, Measures(place.store, engine, inlets, place.gauges))
         _wake_on_news(stack, place.store, place.bell)
         say(f"Waybill plays {', '.join(roles)}; {probes.url}/readyz says how it is.")
         if GATEWAY in roles:
@@ -125,6 +128,14 @@ def kafka_settings(settings: Settings) -> KafkaSettings:
         password=settings.kafka_password or SecretStr(""),
         ca_file=settings.kafka_ca_file,
     )
+
+
+def _refuse_a_homes(store: EventStore) -> None:
+    """Slots know nothing of what a consumer without them did: they would do all of it once more."""
+    if any(name in CONSUMES for name in store.tracked_positions()):
+        raise RoleRefused(
+            "one process has worked on this store without slots: move it to an empty one (waybill migrate)"
+        )
 
 
 def _have_topics(kafka: KafkaSettings, settings: Settings) -> None:

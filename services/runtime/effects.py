@@ -31,6 +31,8 @@ class Effects:
 
     # Enough to keep `lanes` busy between two steps; bounds what a crash has to ask about again.
     MAX_OPEN = 1_000
+    # As a worker: so that a restart does not read again what never concerned us.
+    IDLE_POSITIONS_PER_COMMIT = 10_000
 
     def __init__(
         self, name: str, *, store: EventStore, feed: Feed, desk: Desk, call: Call, is_open: IsOpen,
@@ -59,7 +61,10 @@ class Effects:
 
     def step(self) -> int:
         """Start new calls and record finished ones; how many of both."""
-        return self._start() + self._record()
+        done = self._start() + self._record()
+        if not self._open and self.position - self._tracked >= self.IDLE_POSITIONS_PER_COMMIT:
+            self._track_idly()
+        return done
 
     def _start(self) -> int:
         room = self.MAX_OPEN - len(self._open)
@@ -154,6 +159,11 @@ class Effects:
         still_open = [position for position in self._open if position not in closing]
         watermark = min(still_open) - 1 if still_open else self.position
         return Tracked(self.name, watermark) if watermark > self._tracked else None
+
+    def _track_idly(self) -> None:
+        with suppress(AlreadyTracked):  # another process of our name is further on
+            self._store.append([], tracked=Tracked(self.name, self.position))
+        self._tracked = self.position
 
     # --- parking ---------------------------------------------------------------------------------------------------
 

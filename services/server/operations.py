@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 
+from events.slots import without_slot
 from events.store import EventStore, StoreError
 from projections.catalogue import PROJECTIONS
 from projections.reader import Progress
@@ -43,19 +44,17 @@ class Operations:
         self._is_running = is_running
 
     def consumers(self) -> list[ConsumerStatus]:
-        """Every consumer; the projections, which tell of themselves, only if they are put off. Raises StoreError."""
+        """Every consumer, also those of other processes; the projections, which tell of themselves, only if they are
+        put off. Raises StoreError.
+        """
         lag, head = consumer_lag(self._store), self._store.last_position()
         troubles = {name: str(error) for name, error in self._engine.failing().items()}
-        parked = [one.consumer for one in parked_events(self._store)]
+        parked = [without_slot(one.consumer) for one in parked_events(self._store)]
+        here = {one.name: max(0, head - getattr(one, "position", head)) for one in self._engine.consumers}
         return [
-            ConsumerStatus(
-                one.name,
-                lag.get(one.name, max(0, head - getattr(one, "position", head))),
-                parked.count(one.name),
-                troubles.get(one.name),
-            )
-            for one in self._engine.consumers
-            if one.name != "projections" or one.name in troubles
+            ConsumerStatus(name, lag.get(name, here.get(name, 0)), parked.count(name), troubles.get(name))
+            for name in dict.fromkeys([*here, *lag])
+            if name != "projections" or name in troubles
         ]
 
     def health(self) -> dict[str, Any]:
