@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from events.recorders.port import Listening, Recorder
+from events.recorders.port import Recorder
 
 
 class News:
@@ -20,7 +20,7 @@ class News:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._announced = 0
-        self._listening: Listening | None = None
+        self._is_told: bool | None = None
 
     def announce(self) -> None:
         with self._changed:
@@ -47,10 +47,6 @@ class News:
         if not recorder.is_shared:
             return threading.TIMEOUT_MAX
         with self._changed:
-            if self._listening is None:
-                self._listening = recorder.hear(self.announce)
-        return self.SAFETY_POLL_S if self._listening else self.POLL_S
-
-    def close(self) -> None:
-        if self._listening is not None:
-            self._listening.close()
+            if self._is_told is None:
+                self._is_told = recorder.hear(self.announce)
+        return self.SAFETY_POLL_S if self._is_told else self.POLL_S

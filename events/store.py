@@ -59,10 +59,13 @@ class EventStore:
     SETTLE_ATTEMPTS = 10
     SETTLE_PAUSE_S = 0.5
 
-    def __init__(self, recorder: Recorder, *, now: Now = utc_now) -> None:
-        """`now` is asked once per append, for `recorded_at`."""
+    def __init__(
+        self, recorder: Recorder, *, now: Now = utc_now, appended: Callable[[float], object] = lambda seconds: None
+    ) -> None:
+        """`now` is asked once per append, for `recorded_at`; `appended` is told how many seconds each took."""
         self._recorder = recorder
         self._now = now
+        self._appended = appended
         self._recorded_at = _latest_recorded_at(recorder)
         self._appending = threading.Lock()
         self._log = WholeLog(recorder)
@@ -83,6 +86,7 @@ class EventStore:
         """
         if not writes and tracked is None:
             return []
+        began_s = time.perf_counter()
         expected = _expected(writes)
         with self._appending:
             expected = self._heads.unproven(expected, writes)
@@ -93,6 +97,7 @@ class EventStore:
             recorded = _recorded(positions, rows, events, recorded_at)
             self._recent.extend(recorded, [len(state) for _, _, _, state in rows])
             self._heads.note(recorded)
+        self._appended(time.perf_counter() - began_s)
         if recorded:
             self._news.announce()
         return recorded
@@ -189,17 +194,18 @@ class EventStore:
         """Let go of the database, after the append that is under way. May be called twice."""
         with self._appending:
             self._recorder.close()
-        self._news.close()
 
 
-def open_store(url: str, *, now: Now = utc_now) -> EventStore:
+def open_store(
+    url: str, *, now: Now = utc_now, appended: Callable[[float], object] = lambda seconds: None
+) -> EventStore:
     """The store behind a URL: "memory:", "sqlite:///path/to/file.db" or "postgresql://user@host/database".
 
     After "sqlite:///" comes a path as it is, relative or absolute. Raises StoreUnavailable if it cannot be opened.
     """
     recorder = _recorder(url)
     try:
-        return EventStore(recorder, now=now)
+        return EventStore(recorder, now=now, appended=appended)
     except StoreUnavailable:
         recorder.close()
         raise

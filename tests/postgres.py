@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -31,14 +32,23 @@ def server_programs() -> Path | None:
 class PostgresServer:
     """Started on entering, stopped and deleted on leaving. Not for data anybody wants to keep."""
 
-    def __init__(self, programs: Path, *, durable: bool = False, standby_of: PostgresServer | None = None) -> None:
+    def __init__(
+        self,
+        programs: Path,
+        *,
+        durable: bool = False,
+        settings: Sequence[str] = (),
+        standby_of: PostgresServer | None = None,
+    ) -> None:
         """`durable`: with the settings that a server is delivered with, for measuring and for pulling plugs.
 
-        A standby begins as a copy of its primary and follows it until it is promoted.
+        `settings` are more of them, as "name=value". A standby begins as a copy of its primary, and follows it until
+        it is promoted.
         """
         self._primary = standby_of
         self._programs = programs
-        self._settings = _CONNECTIONS if durable else f"{_CONNECTIONS} {_FAST}"
+        more = [f"-c {setting}" for setting in settings]
+        self._settings = " ".join([_CONNECTIONS, *(() if durable else (_FAST,)), *more])
         self._user = _unprivileged_user()
         self._numbers = count(1)
         # Not under pytest's own folder: that one is closed to the other user that the server may have to run as.
@@ -50,13 +60,20 @@ class PostgresServer:
             self.port: int = probe.getsockname()[1]
 
     def __enter__(self) -> Self:
+        try:
+            self._make()
+            self.start()
+        except BaseException:
+            shutil.rmtree(self._folder)
+            raise
+        return self
+
+    def _make(self) -> None:
         if self._primary is None:
             self._run("initdb", "-U", "waybill", "-A", "trust", "-E", "UTF8", "--no-sync")
         else:
             copying = ("-R", "-X", "stream", "-c", "fast", "--no-sync", "-d", self._primary.url("postgres"))
             self._run("pg_basebackup", *copying)
-        self.start()
-        return self
 
     def start(self) -> None:
         """Again, after `stop`; on the same port."""

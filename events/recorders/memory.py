@@ -71,8 +71,8 @@ class MemoryRecorder(POPOProcessRecorder):
     def verify(self, seen: Tail) -> Tail:
         raise AssertionError("the memory does not go back")
 
-    def hear(self, on_news: Callable[[], None]) -> None:
-        """Nobody else can append."""
+    def hear(self, on_news: Callable[[], None]) -> bool:
+        return False  # nobody else can append
 
     def leadership(self, name: str) -> Leadership:
         return SoleLeadership()

@@ -68,13 +68,6 @@ def _first_conflict(expected: dict[str, int], actual: dict[str, int]) -> Version
     return None
 
 
-class Listening(Protocol):
-    """What `Recorder.hear` has begun."""
-
-    def close(self) -> None:
-        """End it. May be called twice."""
-
-
 class Recorder(Protocol):
     """One log's database. Safe to use from several threads. Every method may raise StoreUnavailable.
 
@@ -119,8 +112,8 @@ class Recorder(Protocol):
     def tracked_positions(self) -> dict[str, int]:
         """How far every consumer has got."""
 
-    def hear(self, on_news: Callable[[], None]) -> Listening | None:
-        """Have `on_news` called, in another thread, whenever anybody has appended; None if nobody can tell us."""
+    def hear(self, on_news: Callable[[], None]) -> bool:
+        """Have `on_news` called, in another thread, whenever anybody has appended; False if nobody can tell us."""
 
     def leadership(self, name: str) -> Leadership:
         """A candidature for being the only process of this log that does what `name` stands for."""

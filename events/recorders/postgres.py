@@ -19,7 +19,7 @@ from psycopg.types.numeric import Int8
 
 from events.leadership import Leadership
 from events.recorders import postgres_statements as sql
-from events.recorders.port import NO_TAIL, Batch, Listening, StoredRow, Tail
+from events.recorders.port import NO_TAIL, Batch, StoredRow, Tail
 from events.recorders.postgres_connections import Backend, Connection, Datastore, connect, in_words
 from events.recorders.postgres_leadership import AdvisoryLeadership
 from events.recorders.postgres_listener import Listener
@@ -52,6 +52,7 @@ class PostgresRecorder(PostgresProcessRecorder):
         self._url = url
         self._appending = threading.Lock()
         self._lost: list[Backend] = []
+        self._listeners: list[Listener] = []
         self._statements: dict[str, bytes] = {}
         with in_words():
             super().__init__(Datastore(url))
@@ -197,14 +198,17 @@ class PostgresRecorder(PostgresProcessRecorder):
 
     # --- beside the log --------------------------------------------------------------------------------------------
 
-    def hear(self, on_news: Callable[[], None]) -> Listening:
-        return Listener(self._url, self.channel_name, on_news)
+    def hear(self, on_news: Callable[[], None]) -> bool:
+        self._listeners.append(Listener(self._url, self.channel_name, on_news))
+        return True
 
     def leadership(self, name: str) -> Leadership:
         return AdvisoryLeadership(self._url, name)
 
     def close(self) -> None:
         self.datastore.close()
+        for listener in self._listeners:
+            listener.close()
 
     def _sql(self, statement: LiteralString) -> bytes:
         """With the names of our tables in it."""

@@ -30,6 +30,9 @@ MIGRATIONS: dict[int, LiteralString] = {
     -- up in time. (The library's table waits for a hundred million dead rows.)
     ALTER TABLE notification_tracking SET (fillfactor = 20, autovacuum_vacuum_threshold = 1000,
         autovacuum_vacuum_scale_factor = 0, autovacuum_analyze_threshold = 100000);
+    -- Streams are compared byte by byte: by the rules of a language, an append to five million events took twice as
+    -- long as one to none. The table stays as it is, its index is made anew (9 s for five million).
+    ALTER TABLE stored_events ALTER COLUMN originator_id TYPE text COLLATE "C";
     """,
 }
 LATEST = max(MIGRATIONS)

@@ -179,8 +179,8 @@ class SqliteRecorder(SQLiteProcessRecorder):
     def verify(self, seen: Tail) -> Tail:
         raise AssertionError("a file that is open does not go back")
 
-    def hear(self, on_news: Callable[[], None]) -> None:
-        """SQLite tells nobody: look."""
+    def hear(self, on_news: Callable[[], None]) -> bool:
+        return False  # SQLite tells nobody: look
 
     def leadership(self, name: str) -> Leadership:
         return SoleLeadership()

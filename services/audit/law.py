@@ -15,7 +15,6 @@ class Law(StrEnum):
     READABLE = "every event can be read"
     POSITIONS_GROW = "positions only ever grow"
     VERSIONS_CONTIGUOUS = "the versions of a stream go 1, 2, 3 … without gap or repetition"
-    TIME_GROWS = "recorded_at never goes back"
     ENVELOPE_WELL_FORMED = "an event names its actor, its process and its cause, and a cause comes before its effect"
     OWN_STREAM = "an event stands in the stream of what it is about"
     PARKED_FIRST = "only what was parked can be replayed or dropped"

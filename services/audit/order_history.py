@@ -56,7 +56,8 @@ def order_history(
     Up to and including `position`, and to what was recorded at `at` (without an offset: UTC). Nothing if there was no
     such order by then. Raises what the store raises.
     """
-    end = log.last_position() if position is None else position
+    head = log.last_position()
+    end = head if position is None else min(position, head)
     until = at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
     own = _own_streams(log, order_id, end, until)
     return sorted([*own, *_ledger_entries(log, order_id, own, end, until)], key=lambda one: one.position)

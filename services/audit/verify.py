@@ -115,7 +115,8 @@ class Auditor:
         self.events: Counter[type[Event]] = Counter()
         self._log = log
         self._page_events = page_events
-        self._check_log = LogLaws(self.books, log).check
+        self.log_laws = LogLaws(self.books, log)
+        self._check_log = self.log_laws.check
 
     def read_all(self) -> Iterator[tuple[int, int]]:
         """Check page after page up to the log's end; yields the position reached and that end."""
@@ -204,6 +205,8 @@ def _verdict(auditor: Auditor, waiting: int, seconds: float) -> Verdict:
         "orders_remembered": len(books.cases),
         "answers_to_come": waiting,
         "parked": len(books.parked),
+        "clock_steps_back": auditor.log_laws.steps_back,
+        "clock_most_back_ms": round(auditor.log_laws.most_back.total_seconds() * 1000),
     }
     first = sorted(books.violations, key=lambda one: one.position)
     return Verdict(not books.violated, events.total(), seconds, books.violated, first, counters)

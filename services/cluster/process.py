@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from events.kafka import KafkaSettings, KafkaUnavailable, ensure_topics
 from events.relay import PublishFailed
-from events.store import EventStore, StoreError, open_store
+from events.store import CommitOutcomeUnknown, EventStore, StoreError, open_store
 from projections.redis_server import ExternalRedis
 from projections.redis_views import RedisViews
 from projections.views import Views
@@ -26,6 +26,7 @@ from services.cluster.probes import Probes
 from services.cluster.roles import ROLES, Place
 from services.outside import open_carrier, open_provider
 from services.routing import CONSUMES, TOPICS
+from services.runtime import metrics
 from services.runtime.calls import CallLoop
 from services.runtime.engine import Engine
 from services.runtime.logs import write_logs
@@ -37,6 +38,8 @@ from services.wiring import OPERATING_FAULTS, House, collect_garbage_less_often,
 
 log = logging.getLogger(__name__)
 
+# A commit whose outcome stays unknown is put off as well: in PostgreSQL every append is fenced, and can be repeated.
+CLUSTER_FAULTS = (*OPERATING_FAULTS, CommitOutcomeUnknown, PublishFailed, KafkaUnavailable)
 # How long a thread that waits for news takes to notice that the process ends.
 _LISTEN_S = 0.5
 
@@ -59,9 +62,7 @@ def run(roles: Sequence[str], settings: Settings, *, say: Callable[[str], object
         _refuse_a_homes(place.store)
         _have_topics(place.kafka, settings)
         consumers = [ROLES[role](place) for role in roles if role in ROLES]
-        engine = Engine(
-            consumers, operating_faults=(*OPERATING_FAULTS, PublishFailed, KafkaUnavailable), bell=place.bell
-        )
+        engine = Engine(consumers, operating_faults=CLUSTER_FAULTS, bell=place.bell)
         inlets = [intake.begin(place)] if INTAKE in roles else []
         probes = _probes(stack, settings, Measures(place.store, engine, inlets, place.gauges))
         _wake_on_news(stack, place.store, place.bell)
@@ -91,7 +92,7 @@ def _check(roles: Sequence[str], settings: Settings) -> None:
 
 def _place(settings: Settings, stack: ExitStack) -> Place:
     assert settings.store_url is not None
-    store = open_store(settings.store_url.get_secret_value())
+    store = open_store(settings.store_url.get_secret_value(), appended=metrics.append_s.observe)
     stack.callback(store.close)
     loop = CallLoop()
     stack.callback(loop.close)

@@ -54,7 +54,7 @@ def seconds_until_told(store: EventStore, after: int, cause: Callable[[], object
 
     thread = threading.Thread(target=happen)
     thread.start()
-    assert store.wait(after, timeout_s=NEVER_S)
+    assert store.wait(after, timeout_s=AT_ONCE_S)
     noticed = time.monotonic()
     thread.join()
     return noticed - happened[0]

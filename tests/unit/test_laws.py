@@ -15,11 +15,12 @@ import pytest
 
 from events.base import Event
 from events.codec import EVENT_TYPES, Unreadable
-from events.inventory import StockShipped
+from events.inventory import DEFAULT_POOL, StockShipped
 from events.order import OrderCancelled, OrderCorrectionRefused, OrderIntakeConflicted, PaymentVoidRequested
 from events.payment import CaptureFailed, PaymentDeclined, PaymentRefunded, RefundInitiated, payment_stream
 from events.runtime import EventParked, ParkedEventReplayed, parking_stream
 from events.shipping import ParcelShipped
+from events.slots import SLOTS, slot_name, slot_of
 from services.audit.law import Law
 from services.audit.laws import BARE_LAWS, CASE_LAWS
 from services.audit.verify import verify
@@ -135,6 +136,25 @@ def test_what_may_happen_breaks_no_law(day: Day, happen: Plant, page_events: int
     happen(log)
     assert len(log.events) > len(day.log)
     assert verify(log, page_events=page_events).violations == []
+
+
+def test_clocks_of_several_machines_may_differ_and_it_is_told_by_how_much(day: Day) -> None:
+    log = TamperedLog(day)
+    _time_goes_back(log)
+    verdict = verify(log)
+    assert verdict.ok
+    assert (verdict.counters["clock_steps_back"], verdict.counters["clock_most_back_ms"]) == (1, 3_600_000)
+
+
+def test_an_answer_that_a_slot_owes_is_missed(day: Day) -> None:
+    log = TamperedLog(day)
+    _goods_kept(log)
+    tracked = log.tracked_positions()
+    by_slots = {slot_name(name, slot): position for name, position in tracked.items() for slot in range(SLOTS)}
+    log.tracked_positions = lambda: by_slots  # type: ignore[method-assign]
+    assert Law.ALLOCATION_ENDS in [one.law for one in verify(log).violations]
+    by_slots[slot_name("inventory", slot_of(DEFAULT_POOL))] = 0
+    assert Law.ALLOCATION_ENDS not in [one.law for one in verify(log).violations]
 
 
 def test_every_event_of_the_language_has_its_law() -> None:
@@ -351,7 +371,6 @@ PLANTED = [
         repeating("plain", "shipping.items_picked"),
         ("plain", "shipping.items_picked", 2),
     ),
-    Planted("time that goes back", Law.TIME_GROWS, _time_goes_back, ("plain", "order.confirmed", 1)),
     Planted(
         "an effect before its cause",
         Law.ENVELOPE_WELL_FORMED,

@@ -10,17 +10,20 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from events.base import Recorded
+from events.inventory import DEFAULT_POOL
+from events.slots import slot_name, slot_of
 from services.audit.books import Books, Case, Money, Status
 from services.audit.law import Law
 
 INVENTORY, ORDER, PAYMENT = "inventory", "order", "payment"
-"""The names under which the consumers that decide track their positions."""
+"""The names under which the services that decide track their positions."""
 
 
 def check_ending(books: Books, tracked: dict[str, int]) -> int:
     """`tracked`: how far every consumer had got before the log was read. Returns how many answers are yet to come."""
     waiting = 0
-    for law, consumer, cause, broken_by, detail in _owed(books):
+    for law, service, cause, broken_by, detail in _owed(books):
+        consumer = _consumer(service, cause, tracked)
         if cause.position > tracked.get(consumer, 0) or books.excused(consumer, cause.position):
             waiting += 1
         else:
@@ -28,11 +31,19 @@ def check_ending(books: Books, tracked: dict[str, int]) -> int:
     return waiting
 
 
+def _consumer(service: str, cause: Recorded, tracked: dict[str, int]) -> str:
+    """Who has to answer: the service's one consumer, or where it works by slots, the one whose slot the event is in."""
+    if service in tracked:
+        return service
+    key = DEFAULT_POOL if service == INVENTORY else str(getattr(cause.event, "order_id", ""))
+    return slot_name(service, slot_of(key))
+
+
 class _Owed(NamedTuple):
-    """What a consumer owes because of an event, and the event that breaks the law if it never comes."""
+    """What a service owes because of an event, and the event that breaks the law if it never comes."""
 
     law: Law
-    consumer: str
+    service: str
     cause: Recorded
     broken_by: Recorded
     detail: str

@@ -1,8 +1,12 @@
-"""The laws of the log itself: positions, versions, times, and envelopes that say where an event comes from."""
+"""The laws of the log itself: positions, versions, and envelopes that say where an event comes from.
+
+That recorded_at never goes back is no law: several processes write, each by its own clock, and order is by position.
+How often it did, and by how much, is told all the same.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from events.base import Recorded
@@ -29,6 +33,9 @@ class LogLaws:
         self._histories = histories
         self._position = 0
         self._recorded_at = datetime.min.replace(tzinfo=UTC)
+        self.steps_back = 0
+        """How often an event's recorded_at is before that of the one before it."""
+        self.most_back = timedelta()
         self._cause = ""
 
     def check(self, recorded: Recorded) -> None:
@@ -45,7 +52,8 @@ class LogLaws:
             books.tell(Law.READABLE, event.reason)
             return
         if recorded_at < self._recorded_at:
-            books.tell(Law.TIME_GROWS, f"{recorded_at.isoformat()} follows {self._recorded_at.isoformat()}.")
+            self.steps_back += 1
+            self.most_back = max(self.most_back, self._recorded_at - recorded_at)
         self._recorded_at = recorded_at
         if not (correlation_id and actor):
             books.tell(Law.ENVELOPE_WELL_FORMED, "Its correlation id or its actor is missing.")
