@@ -169,12 +169,12 @@ def read_event(headers: Iterable[tuple[str, bytes]], value: bytes | None, source
 def _place(found: dict[str, bytes], source: str) -> tuple[int, int, int]:
     try:
         slot, position, previous = int(found["ce_slot"]), int(found["ce_position"]), int(found["ce_previous"])
-        ours = found["ce_source"].startswith(source.encode() + b"/") and "ce_type" in found
+        log, _, writer = found["ce_source"].rpartition(b"/")
     except KeyError as missing:
         raise Illegible(f"no message of ours: the header {missing} is missing") from None
     except ValueError:
         raise Illegible("ce_slot, ce_position and ce_previous must be numbers") from None
-    if not ours:
+    if log != source.encode() or not writer or "ce_type" not in found:
         raise Illegible("no message of this log: ce_source names another one, or ce_type is missing")
     if not (0 <= slot < SLOTS and 0 <= previous <= position and position > 0):
         raise Illegible("ce_slot, ce_position and ce_previous name no place in a log")

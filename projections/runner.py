@@ -32,6 +32,12 @@ class ProjectionRunner:
         self._limit = limit
         self._replica: Replica | None = None
 
+    @property
+    def checkpoints(self) -> dict[str, int]:
+        """How far each projection is, as this process has brought it; empty before its first step and after a fault."""
+        replica = self._replica
+        return {} if replica is None else dict(replica.checkpoints)
+
     def step(self) -> int:
         """Show the next events; how many there were, 0 if everything can be seen.
 

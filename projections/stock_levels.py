@@ -197,6 +197,12 @@ class StockReads(Reader):
             return None
         return _complete(row, self.totals(Backorders.name, sku))
 
+    def available(self, skus: Iterable[str]) -> dict[str, int]:
+        """Units that can be sold, over all locations; without SKUs that were never stocked."""
+        wanted = list(skus)
+        rows = self.live(lambda generation: self._rows(generation, StockLevels.name, wanted))
+        return {row["sku"]: _complete(row, {})["totals"]["available"] for row in rows if row is not None}
+
     def low(self, limit: int, after: str | None = None) -> Page:
         """SKUs at or below their threshold, by name."""
         return self._page("low", limit, after)

@@ -31,6 +31,8 @@ def in_words(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, ValidationError):
         return "; ".join(_setting(one["loc"], one["msg"]) for one in error.errors(include_input=False))
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        return "what was typed holds bytes that are no text in UTF-8: type it again, or set the terminal to UTF-8"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES):
         return f"{error.filename or 'the disk'}: {error.strerror}. Make room or name another --home, and run it again"
     return None

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,12 @@ class JournalUnavailable(JournalError):
 
 class JournalDamaged(JournalError):
     """The file is not what we wrote."""
+
+
+Shapes = Mapping[str, tuple[type, ...]]
+"""What follows a record's first field, by that field. A `float` is a time in seconds since 1970."""
+
+_LATEST_S = 10**11  # the year 5138: further off, and the calendar ends
 
 
 class Journal:
@@ -56,10 +62,11 @@ class Journal:
             for number, line in enumerate(lines, start=1):
                 yield self._parse(number, line)
 
-    def replay_into(self, apply: Callable[[list[Any]], object]) -> None:
+    def replay_into(self, apply: Callable[[list[Any]], object], shapes: Shapes) -> None:
         """Apply every record. Raises JournalDamaged for one that its owner never wrote."""
         for number, record in enumerate(self.replay(), start=1):
             try:
+                _must_have(shapes[record[0]], record[1:])
                 apply(record)
             except (LookupError, TypeError, ValueError) as error:
                 raise self._damaged(number) from error
@@ -118,6 +125,17 @@ class Journal:
 
     def _damaged(self, number: int) -> JournalDamaged:
         return JournalDamaged(f"{self._path}, line {number}: not a record; move the file away to start anew")
+
+
+def _must_have(shape: tuple[type, ...], fields: Sequence[Any]) -> None:
+    if not (len(shape) == len(fields) and all(map(_is_a, shape, fields))):
+        raise ValueError("these are not the fields of such a record")
+
+
+def _is_a(kind: type, field: object) -> bool:
+    if kind is float:
+        return type(field) in (int, float) and 0 <= field < _LATEST_S  # type: ignore[operator]
+    return type(field) is kind
 
 
 def _whole_lines_bytes(fd: int) -> int:

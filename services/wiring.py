@@ -31,6 +31,7 @@ from services.payment import worker as payment
 from services.payment.provider import PaymentProvider
 from services.projector import SHOWN_AT_ONCE, ProjectorProcess
 from services.reads import Reads, parked_events
+from services.runtime import metrics
 from services.runtime.calls import CallLoop
 from services.runtime.context import Context
 from services.runtime.effects import Effects
@@ -95,7 +96,7 @@ def open_home(home: Path, settings: Settings | None = None) -> Iterator[House]:
     collect_garbage_less_often()
     with ExitStack() as stack:
         stack.enter_context(locked(home, patience_s=LOCK_PATIENCE_S))
-        store = open_store(store_url(home, settings))
+        store = open_store(store_url(home, settings), appended=metrics.append_s.observe)
         stack.callback(store.close)
         _refuse_a_clusters(store)
         views = RedisViews(_redis(stack, home, settings))

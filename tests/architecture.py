@@ -26,6 +26,7 @@ WIRING = (
     "services/sandbox/*.py",
     "services/routing.py",
     "services/cluster/*.py",
+    "services/contracts/*.py",
     "services/cli.py",
 )
 
@@ -56,7 +57,11 @@ HOMES: dict[str, tuple[str, ...]] = {
     "redis": ("projections/redis_views.py",),
     "reportlab": ("services/shipping/pen.py",),
     "anyascii": ("services/shipping/pen.py",),
-    "prometheus_client": ("services/runtime/metrics.py", "services/server/operations.py"),
+    "prometheus_client": (
+        "services/runtime/metrics.py",
+        "services/server/operations.py",
+        "services/cluster/probes.py",
+    ),
     "pydantic_settings": ("services/runtime/settings.py",),
     "email_validator": ("services/order/reachability.py",),
     "phonenumbers": ("services/order/reachability.py",),

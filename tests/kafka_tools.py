@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -60,17 +60,15 @@ class Workers:
     way of doing something twice.
     """
 
-    # Without anything delivered for so long, the log is looked into.
-    SILENT_S = 3.0
-
     def __init__(self, store: EventStore, name: str = "test", *, batch: int = 100, pause_s: float = 0.0) -> None:
         self._store = store
         self._name = name
         self._batch = batch
-        self._pause_s = pause_s
+        self.pause_s = pause_s
         self._lock = threading.Lock()  # held for as long as a batch takes
         self._stopping = threading.Event()
         self._slots: dict[int, _Slot] = {}
+        self.silent_s = 3.0  # without anything delivered for so long, the log is looked into
         self._heard_s = time.monotonic()
         self.moves: list[tuple[str, frozenset[int]]] = []
         self.delivered_messages = 0
@@ -84,6 +82,7 @@ class Workers:
     def assigned(self, slots: frozenset[int]) -> None:
         with self._lock:
             self.moves.append(("assigned", slots))
+            self._heard_s = time.monotonic()
             for slot in slots:
                 at = self._store.tracked_position(slot_name(self._name, slot))
                 window = SlotWindow(at)
@@ -120,9 +119,9 @@ class Workers:
         while not self._stopping.is_set():
             with self._lock:
                 done = sum(self._step(slot, one) for slot, one in self._slots.items())
-                if time.monotonic() - self._heard_s > self.SILENT_S:
+                if time.monotonic() - self._heard_s > self.silent_s:
                     self._look()
-            time.sleep(self._pause_s if done else 0.005)
+            time.sleep(self.pause_s if done else 0.005)
 
     def _look(self) -> None:
         self.looks += 1
@@ -204,8 +203,15 @@ class Process:
     heard: Heard
 
     def close(self) -> None:
+        """May be called twice."""
         self.group.close()
         self.workers.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def process(
@@ -307,9 +313,13 @@ def produce(bootstrap: str, topic: str, records: Sequence[tuple[Headers, bytes]]
 
 
 def main() -> None:
-    """A process with a member of the group, to be stopped and killed: BOOTSTRAP TOPIC STORE-URL."""
-    bootstrap, topic, url = sys.argv[1:]
-    one = process(KafkaSettings(bootstrap), topic, open_store(url))
+    """A process with a member of the group, to be stopped and killed: BOOTSTRAP TOPIC, and the store's URL on stdin.
+
+    It is slow, so that it always has something on its hands.
+    """
+    bootstrap, topic = sys.argv[1:]
+    store = open_store(sys.stdin.readline().strip())
+    one = process(KafkaSettings(bootstrap), topic, store, batch=5, pause_s=0.1)
     sys.stdin.read()  # until whoever started us lets go, or is gone
     one.close()
 

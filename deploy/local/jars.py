@@ -43,7 +43,7 @@ def kafka_jars() -> Path:
     """The folder with the jars, fetched first if they are not there. Raises Missing."""
     jars = _jars_folder()
     if not jars.exists():
-        with _only_one(jars.parent):
+        with only_one(jars.parent):
             if not jars.exists():
                 _fetch(jars)
     return jars
@@ -83,7 +83,7 @@ def _first_error(said: str) -> str:
 
 
 @contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
+def only_one(folder: Path) -> Iterator[None]:
     """Several test processes may want the jars at the same moment; one fetches, the others wait for it."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("a") as lock:

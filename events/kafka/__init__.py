@@ -5,6 +5,7 @@ Offsets are advice here. Exactly-once is kept by positions in the log: events/sl
 
 from events.kafka.errors import KafkaRefused, KafkaTrouble, KafkaUnavailable
 from events.kafka.group import KafkaGroup
+from events.kafka.inlet import Inlet
 from events.kafka.publisher import KafkaPublisher
 from events.kafka.settings import GroupHooks, GroupTiming, KafkaSettings
 from events.kafka.topics import ensure_topics
@@ -12,6 +13,7 @@ from events.kafka.topics import ensure_topics
 __all__ = [
     "GroupHooks",
     "GroupTiming",
+    "Inlet",
     "KafkaGroup",
     "KafkaPublisher",
     "KafkaRefused",

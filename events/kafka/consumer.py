@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 
 from events.kafka.assignor import Assignor
 from events.kafka.errors import FAULTS, KafkaRefused
 from events.kafka.loop import stop, tasks
 from events.kafka.settings import GroupTiming, KafkaSettings
+from events.kafka.tolerant import read_any_header
 
 Records = dict[int, list[Any]]
 """aiokafka's records, by partition."""
@@ -25,13 +27,24 @@ class Consumer:
     MAX_RECORDS = 2_000
 
     def __init__(
-        self, settings: KafkaSettings, timing: GroupTiming, group: str, topic: str, assignor: Assignor
+        self,
+        settings: KafkaSettings,
+        timing: GroupTiming,
+        group: str,
+        topic: str,
+        assignor: Assignor | type[AbstractPartitionAssignor],
+        *,
+        begins: Literal["latest", "earliest"] = "latest",
+        max_records: int = MAX_RECORDS,
     ) -> None:
+        """`begins` is where a group without an offset does; `max_records` come with one poll."""
         self._settings = settings
         self._timing = timing
         self._group = group
         self._topic = topic
         self._assignor = assignor
+        self._begins = begins
+        self._max_records = max_records
         self._assigned = _Assigned()
         self._polling: asyncio.Future[Any] | None = None
         self._paused: frozenset[int] = frozenset()
@@ -43,9 +56,9 @@ class Consumer:
         return AIOKafkaConsumer(
             group_id=self._group,
             enable_auto_commit=False,
-            # Without an offset (a new group, or one that was away for a week) there is nothing to be missed: the first
-            # message says what came before it, and that is read from the log. The topic's past need not be.
-            auto_offset_reset="latest",
+            # Workers without an offset (a new group, or one that was away for a week) miss nothing by beginning with
+            # the latest: the first message says what came before it, and that is read from the log.
+            auto_offset_reset=self._begins,
             session_timeout_ms=round(timing.session_timeout_s * 1000),
             heartbeat_interval_ms=round(timing.heartbeat_s * 1000),
             partition_assignment_strategy=(self._assignor,),
@@ -76,6 +89,7 @@ class Consumer:
 
     async def join(self) -> None:
         """Raises what aiokafka raises, and KafkaRefused without the topic."""
+        read_any_header()
         self._made = self._make()
         async with asyncio.timeout(self._timing.start_s):
             await self._consumer.start()
@@ -96,7 +110,7 @@ class Consumer:
         if self._polling is None:
             timeout_ms = round(self._timing.poll_s * 1000)
             self._polling = asyncio.ensure_future(
-                self._consumer.getmany(timeout_ms=timeout_ms, max_records=self.MAX_RECORDS)
+                self._consumer.getmany(timeout_ms=timeout_ms, max_records=self._max_records)
             )
         await asyncio.wait({self._polling}, timeout=self._timing.poll_s)
         if not self._polling.done():

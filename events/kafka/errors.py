@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from aiokafka import errors as kafka
 from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.protocol.metadata import MetadataRequest
 
 if TYPE_CHECKING:
     from events.kafka.settings import KafkaSettings
@@ -115,8 +116,12 @@ async def _knock(host: str, port: int, settings: KafkaSettings) -> KafkaTrouble 
     try:
         async with asyncio.timeout(_KNOCK_S):
             connection = await create_conn(host, port, request_timeout_ms=_KNOCK_S * 1000, **settings.papers())
+            try:
+                # A door for SASL opens for everybody, and closes with the first question of one without papers.
+                await connection.send(MetadataRequest([]))
+            finally:
+                connection.close()
     except FAULTS as error:
         kind, words = next((kind, words) for errors, kind, words in _AT_THE_DOOR if isinstance(error, errors))
         return kind(words.format(f"{host}:{port}"))
-    connection.close()
     return None

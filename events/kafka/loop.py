@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from events.kafka.errors import FAULTS
 
@@ -81,6 +81,36 @@ async def unabandoned(work: Coroutine[Any, Any, T]) -> T:
     return task.result()
 
 
+async def in_thread(call: Callable[[], T], name: str) -> T:
+    """What it returns or raises, from a thread of its own; the loop goes on meanwhile.
+
+    Not in an executor: its threads would keep a process from ending while one of them hangs.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def finish(result: T | None, error: BaseException | None) -> None:
+        if done.cancelled():
+            return
+        if error is None:
+            done.set_result(cast(T, result))
+        else:
+            done.set_exception(error)
+
+    def work() -> None:
+        result: T | None = None
+        error: BaseException | None = None
+        try:
+            result = call()
+        except BaseException as raised:  # noqa: BLE001 - handed over to who waits
+            error = raised
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(finish, result, error)
+
+    threading.Thread(target=work, name=name, daemon=True).start()
+    return await done
+
+
 Tasks = frozenset[asyncio.Task[Any]]
 
 
@@ -94,12 +124,13 @@ async def stop(one: Stoppable, client: Client, timeout_s: float, *, before: Task
 
     `client` has the connections; `before` are the tasks that were there before `one`. Takes up to twice `timeout_s`.
     """
-    await _bounded(one.stop(), timeout_s)
+    await bounded(one.stop(), timeout_s)
     await cancel_all_but(before, timeout_s / 2)
-    await _bounded(client.close(), timeout_s / 2)
+    await bounded(client.close(), timeout_s / 2)
 
 
-async def _bounded(work: Coroutine[Any, Any, None], timeout_s: float) -> None:
+async def bounded(work: Coroutine[Any, Any, None], timeout_s: float) -> None:
+    """A farewell: as far as it gets."""
     with suppress(*FAULTS):  # we are done with it, in whatever state it is
         async with asyncio.timeout(timeout_s):
             await unabandoned(work)

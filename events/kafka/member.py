@@ -12,16 +12,13 @@ from events.cloudevents import Illegible, read_delivery
 from events.codec import Unreadable
 from events.kafka.assignor import Assignor
 from events.kafka.consumer import Consumer, Records
-from events.kafka.errors import FAULTS, KafkaUnavailable
+from events.kafka.errors import KafkaUnavailable
 from events.kafka.holding import Holding
-from events.kafka.progress import Finding, Offsets, Watch
+from events.kafka.lookout import Lookout, Stuck
+from events.kafka.progress import Offsets
 from events.kafka.settings import GroupHooks, GroupTiming, KafkaSettings
 from events.kafka.sharing import slots_of
 from events.slots import Delivery
-
-
-class Stuck(KafkaUnavailable):
-    """The consumer lives and gets nothing, perhaps because of what is at its offset."""
 
 
 class Asleep(KafkaUnavailable):
@@ -58,10 +55,12 @@ class Member:
         self._committing: asyncio.Future[None] | None = None
         self._times_shared = 0
         self._poll_faults = 0
-        self._awake_s = self._commit_at_s = self._shared_s = now_s = time.monotonic()
-        self._watch = Watch(seat.timing.stall_s, seat.timing.answer_s, now_s)
-        self.is_well = False
-        """The group has given us our share (of whatever size), and if it is one, the broker has answered since."""
+        self._awake_s = self._commit_at_s = self._shared_s = time.monotonic()
+        self._lookout = Lookout(self._consumer, seat.timing, seat.topic)
+
+    @property
+    def is_well(self) -> bool:
+        return self._lookout.is_well
 
     async def join(self) -> None:
         """Raises what aiokafka raises, and KafkaRefused."""
@@ -76,7 +75,7 @@ class Member:
             self._deliver(records)
             self._make_room()
             self._commit_now_and_then()
-            await self._look_now_and_then()
+            await self._lookout.look_now_and_then()
 
     async def farewell(self) -> None:
         """Before the workers let go: how far they are."""
@@ -110,8 +109,7 @@ class Member:
         self._owner.delivered(found)
         total = sum(len(some) for some in records.values())
         self._seat.hooks.delivered(total, total - len(found))
-        self._watch.progress(time.monotonic())
-        self.is_well = True
+        self._lookout.arrived()
 
     def _read(self, record: Any) -> Delivery | None:
         try:
@@ -153,7 +151,7 @@ class Member:
         self._times_shared = self._consumer.times_shared
         self._offsets.keep(partitions)
         self._consumer.shared_anew()
-        self._watch.progress(time.monotonic())
+        self._lookout.began()
         if self.skip_ahead and partitions:
             await self._consumer.skip_to_end()
             self.skip_ahead = False
@@ -179,23 +177,3 @@ class Member:
         offsets = self._offsets.to_commit(handled)
         if offsets and await self._consumer.commit(offsets):
             self._offsets.committed(offsets)
-
-    async def _look_now_and_then(self) -> None:
-        partitions = self._consumer.fetched
-        if not partitions:
-            self.is_well = True
-            self._watch.progress(time.monotonic())
-        elif self._watch.is_due(time.monotonic()) or not self.is_well:
-            await self._look(partitions)
-
-    async def _look(self, partitions: frozenset[int]) -> None:
-        try:
-            positions, ends = await self._consumer.how_far(partitions)
-            self.is_well = True
-        except FAULTS:
-            positions, ends = None, {}
-        finding = self._watch.looked(positions, ends, time.monotonic())
-        if finding is Finding.SILENT:
-            raise KafkaUnavailable(f"{self._seat.topic}: {finding.value}")
-        if finding is Finding.STUCK:
-            raise Stuck(f"{self._seat.topic}: {finding.value}")

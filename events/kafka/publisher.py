@@ -104,8 +104,9 @@ class _Line:
             # Idempotent: what is sent again within one producer's life is not written twice, and stays in order.
             enable_idempotence=True,
             acks="all",
-            # A fifth of the bytes at 0.3 us per message; most of a message is headers that are alike.
-            compression_type="lz4",
+            # A fifteenth of the bytes, most of which are headers that are alike; 25 us of processor time a message
+            # with it and without (lz4: 30).
+            compression_type="zstd",
             max_batch_size=KafkaPublisher.BATCH_BYTES,
             # What is wrong is to be known before our patience ends.
             **self._settings.options(self._timeout_s * 0.8),

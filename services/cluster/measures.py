@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 from events.slots import without_slot
 from events.store import EventStore, StoreError, utc_now
@@ -17,12 +18,32 @@ from services.runtime.engine import Consumer, Engine
 STUCK_AFTER_S = 60.0
 
 
-class Measures:
-    """Of one process's engine."""
+class Inlet(Protocol):
+    """Something that takes in what others send, beside the engine."""
 
-    def __init__(self, store: EventStore, engine: Engine) -> None:
+    @property
+    def topic(self) -> str: ...
+
+    @property
+    def trouble(self) -> str | None: ...
+
+
+class Measures:
+    """Of one process: its engine, and what runs beside it."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        engine: Engine,
+        inlets: Sequence[Inlet] = (),
+        gauges: Sequence[Callable[[], None]] = (),
+    ) -> None:
+        """`gauges` are the roles' own, to be set before the metrics are read."""
         self._store = store
         self._engine = engine
+        self._inlets = inlets
+        self._gauges = gauges
+        self._told: frozenset[str] = frozenset()
 
     def alive(self) -> dict[str, str]:
         """Trouble that only a restart mends."""
@@ -32,6 +53,7 @@ class Measures:
     def ready(self) -> dict[str, str]:
         """What keeps it from working now."""
         troubles = {name: str(error) for name, error in self._engine.failing().items()} | self.alive()
+        troubles |= {inlet.topic: inlet.trouble for inlet in self._inlets if inlet.trouble is not None}
         try:
             self._store.last_position()
         except StoreError as error:
@@ -45,26 +67,63 @@ class Measures:
                 metrics.slots.labels(one.name).set(len(one.slots))
             if isinstance(one, Led):
                 metrics.leads.labels(one.name).set(one.leads)
+        working = list(_working(self._engine.consumers))
+        positions = _positions(working)
+        self._forget_all_but(frozenset(positions))
+        _set_counts(working)
+        for set_gauge in self._gauges:
+            set_gauge()
         try:
-            self._set_lags()
+            self._set_lags(positions)
         except StoreError:
             return  # /readyz says so
 
-    def _set_lags(self) -> None:
+    def _forget_all_but(self, names: frozenset[str]) -> None:
+        """Consumers that work elsewhere now: how far they were when they worked here is of no interest."""
+        for name in self._told - names:
+            for gauge in (metrics.lag, metrics.lag_s, metrics.parked_now, metrics.outcome_unknown):
+                gauge.remove(name)
+        self._told = names
+
+    def _set_lags(self, positions: dict[str, int]) -> None:
         head, now = self._store.last_position(), utc_now()
-        for name, position in _positions(self._engine.consumers).items():
+        metrics.log_position.set(head)
+        for name, position in positions.items():
             metrics.lag.labels(name).set(max(0, head - position))
             missed = self._store.read_after(position, limit=1, upto=head, on_unreadable="mark")
             age_s = (now - missed[0].recorded_at).total_seconds() if missed else 0.0
             metrics.lag_s.labels(name).set(max(0.0, age_s))
 
 
-def _positions(consumers: Sequence[Consumer]) -> dict[str, int]:
-    """How far each consumer is; of one with several slots, the hindmost."""
-    found: dict[str, list[int]] = defaultdict(list)
+def _working(consumers: Sequence[Consumer]) -> Iterator[Consumer]:
+    """Those that do the work here now, out of their groups."""
     for group in consumers:
-        for one in getattr(group, "consumers", (group,)):
-            position = getattr(one, "position", None)
-            if position is not None:
-                found[without_slot(one.name)].append(position)
-    return {name: min(positions) for name, positions in found.items()}
+        yield from getattr(group, "consumers", (group,))
+
+
+def _positions(consumers: Sequence[Consumer]) -> dict[str, int]:
+    """How far each consumer is; of one with several slots, or several projections, the hindmost."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for one in consumers:
+        found[without_slot(one.name)] += _positions_of(one)
+    return {name: min(positions) for name, positions in found.items() if positions}
+
+
+def _positions_of(one: Consumer) -> list[int]:
+    if hasattr(one, "checkpoints"):
+        return list(one.checkpoints.values())
+    return [one.position] if hasattr(one, "position") else []
+
+
+def _set_counts(consumers: Sequence[Consumer]) -> None:
+    """What consumers know of themselves: their parked events, and calls whose outcome nobody knows."""
+    parked: dict[str, int] = defaultdict(int)
+    unknown: dict[str, int] = defaultdict(int)
+    for one in consumers:
+        if hasattr(one, "parking"):
+            parked[without_slot(one.name)] += one.parking.count
+        if hasattr(one, "unknown"):
+            unknown[without_slot(one.name)] += one.unknown
+    for gauge, counts in ((metrics.parked_now, parked), (metrics.outcome_unknown, unknown)):
+        for name, count in counts.items():
+            gauge.labels(name).set(count)

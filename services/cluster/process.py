@@ -21,6 +21,7 @@ from projections.redis_views import RedisViews
 from projections.views import Views
 from services.cluster import intake
 from services.cluster.faults import RoleRefused
+from services.cluster.leaders import Led
 from services.cluster.measures import Measures
 from services.cluster.probes import Probes
 from services.cluster.roles import ROLES, Place
@@ -28,7 +29,7 @@ from services.outside import open_carrier, open_provider
 from services.routing import CONSUMES, TOPICS
 from services.runtime import metrics
 from services.runtime.calls import CallLoop
-from services.runtime.engine import Engine
+from services.runtime.engine import Consumer, Engine
 from services.runtime.logs import write_logs
 from services.runtime.settings import Settings
 from services.sandbox.serving import run_sandbox
@@ -65,7 +66,7 @@ def run(roles: Sequence[str], settings: Settings, *, say: Callable[[str], object
         engine = Engine(consumers, operating_faults=CLUSTER_FAULTS, bell=place.bell)
         inlets = [intake.begin(place)] if INTAKE in roles else []
         probes = _probes(stack, settings, Measures(place.store, engine, inlets, place.gauges))
-        _wake_on_news(stack, place.store, place.bell)
+        _wake_on_news(stack, place.store, place.bell, _in_a_hurry(consumers))
         say(f"Waybill plays {', '.join(roles)}; {probes.url}/readyz says how it is.")
         if GATEWAY in roles:
             _serve(place, engine, say)
@@ -164,13 +165,25 @@ def _probes(stack: ExitStack, settings: Settings, measures: Measures) -> Probes:
     return probes
 
 
-def _wake_on_news(stack: ExitStack, store: EventStore, bell: threading.Event) -> None:
-    """Rings the bell when anybody has appended: PostgreSQL tells, so that nobody has to look again and again."""
+def _in_a_hurry(consumers: Sequence[Consumer]) -> list[Led]:
+    """Leaders that follow the log closely. A deadline is seconds away: a timekeeper looks often enough by itself."""
+    return [one for one in consumers if isinstance(one, Led) and one.name != "timekeeper"]
+
+
+def _wake_on_news(stack: ExitStack, store: EventStore, bell: threading.Event, led: Sequence[Led]) -> None:
+    """Rings the bell when anybody has appended: PostgreSQL tells, so that nobody has to look again and again.
+
+    Only for those who lead. Group members hear of their work from the broker, a standby has none, and a look into the
+    log at every append by each of twenty processes is more than all the work itself.
+    """
     ended = threading.Event()
 
     def listen() -> None:
         seen = 0
         while not ended.is_set():
+            if not any(one.leads for one in led):
+                ended.wait(_LISTEN_S)
+                continue
             with suppress(StoreError):  # the engine finds out by itself, and says so
                 if store.wait(seen, _LISTEN_S):
                     seen = store.last_position()
@@ -178,6 +191,8 @@ def _wake_on_news(stack: ExitStack, store: EventStore, bell: threading.Event) ->
                 continue
             ended.wait(_LISTEN_S)
 
+    if not led:
+        return
     thread = threading.Thread(target=listen, name="waybill-news", daemon=True)
     thread.start()
     stack.callback(thread.join, 2 * _LISTEN_S)

@@ -16,7 +16,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from events.feed import Feed, StoreFeed
@@ -28,6 +28,7 @@ from projections.catalogue import PROJECTIONS
 from projections.runner import ProjectionRunner
 from projections.views import Views
 from services.cluster.leaders import Led
+from services.cluster.measured import MeasuredPublisher, OrderGauges
 from services.cluster.members import Members
 from services.inventory import worker as inventory
 from services.order import worker as order
@@ -59,6 +60,8 @@ class Place:
     loop: CallLoop
     bell: threading.Event
     stack: ExitStack
+    gauges: list[Callable[[], None]] = field(default_factory=list)
+    """What roles have to set before their metrics are read. Asked from any thread."""
 
     def context(self, feed: Callable[..., Feed], slot: int | None = None) -> Context:
         return Context(self.store, self.settings, utc_now, self.loop, self.bell.set, feed, slot)
@@ -134,7 +137,7 @@ def _shipping(place: Place) -> Workers:
 def _relay(place: Place) -> Led:
     publisher = KafkaPublisher(place.kafka)
     place.stack.callback(publisher.close)
-    return _led(place, "relay", lambda: [Relay(place.store, publisher, ROUTES)])
+    return _led(place, "relay", lambda: [Relay(place.store, MeasuredPublisher(publisher, utc_now), ROUTES)])
 
 
 def _timekeeper(place: Place) -> Led:
@@ -150,7 +153,9 @@ def _timekeeper(place: Place) -> Led:
 
 def _projections(place: Place) -> Led:
     views = place.views()
-    return _led(place, "projections", lambda: [ProjectionRunner(place.store, views, PROJECTIONS, limit=SHOWN_AT_ONCE)])
+    led = _led(place, "projections", lambda: [ProjectionRunner(place.store, views, PROJECTIONS, limit=SHOWN_AT_ONCE)])
+    place.gauges.append(OrderGauges(led, views).set)
+    return led
 
 
 def _led(place: Place, name: str, hire: Callable[[], Sequence[Consumer]]) -> Led:

@@ -13,6 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from pydantic import TypeAdapter, ValidationError
+
+from events.base import Location
 from events.store import EventStore
 from services.gateway.csv_lines import Record, read_header, read_records
 from services.gateway.import_faults import ImportRefused
@@ -62,6 +65,16 @@ def checked_files(paths: Sequence[Path], fmt: Format) -> list[Path]:
     for path in files:
         _check(path, fmt)
     return files
+
+
+def checked_location(location: str) -> str:
+    """The location's name. Raises ImportRefused for one that the language cannot say."""
+    try:
+        return TypeAdapter(Location).validate_python(location)
+    except ValidationError:
+        raise ImportRefused(
+            f"{location!r} is no name of a location: 1 to 32 letters, digits, - and _, the first a letter or digit"
+        ) from None
 
 
 def _check(path: Path, fmt: Format) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from events.gateway import StockAdjustmentReported, StockReceiptReported, report_stream
 from events.order import OrderPlaced
@@ -100,9 +100,17 @@ def _sorted_out(batch: Sequence[Intake], outcomes: Sequence[Outcome]) -> Taken:
     return taken
 
 
-def batches(intakes: Sequence[Intake], size: int) -> Iterator[list[Intake]]:
+class _OfStream(Protocol):
+    @property
+    def stream(self) -> str: ...
+
+
+OfStream = TypeVar("OfStream", bound=_OfStream)
+
+
+def batches(intakes: Sequence[OfStream], size: int) -> Iterator[list[OfStream]]:
     """The intakes in order, at most `size` at a time, and never two of the same stream together."""
-    batch: dict[str, Intake] = {}
+    batch: dict[str, OfStream] = {}
     for intake in intakes:
         if len(batch) == size or intake.stream in batch:
             yield list(batch.values())

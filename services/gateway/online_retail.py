@@ -245,8 +245,10 @@ def _customer(text: str) -> str | None:
 
 @lru_cache(maxsize=8192)
 def _article(text: str) -> Article | None:
-    sku = text.strip().upper()
-    if _SKU.fullmatch(sku) is None:
+    code = text.strip()
+    sku = code.upper()
+    # Upper case makes two letters of a ligature, and an S of an old long s: another article, or a kind of charge.
+    if not code.isascii() or _SKU.fullmatch(sku) is None:
         return None
     for prefix, charge in _CHARGE_PREFIXES.items():
         if sku.startswith(prefix):

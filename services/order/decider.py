@@ -117,7 +117,7 @@ def _review(command: ReviewOrder, state: OrderState) -> list[Event]:
         return []
     if command.fatal:
         return [OrderRejected(order_id=state.order_id, problems=command.fatal)]
-    if command.address:
+    if command.address and not state.corrected:
         return [_held(state, Hold.ADDRESS, command.address)]
     return _accept(state)
 

@@ -119,11 +119,13 @@ class Sending(Struct, frozen=True):
 
 
 class OrderState(Struct, frozen=True):
-    """One order. `reviewed`: validation has spoken. `cancelling`: the reason, while a cancellation is under way."""
+    """One order. `reviewed`: validation has spoken; `corrected`: the buyer was faster, so what it says of the address
+    is out of date. `cancelling`: the reason, while a cancellation is under way."""
 
     order_id: str = ""
     status: Status = Status.UNKNOWN
     reviewed: bool = False
+    corrected: bool = False
     holds: frozenset[Hold] = frozenset()
     cancelling: str | None = None
     amount_minor: int = 0
@@ -198,7 +200,8 @@ def evolve(state: OrderState, event: OrderEvent) -> OrderState:
         case OrderExpired():
             return replace(state, status=Status.EXPIRED, holds=frozenset())
         case OrderCorrected():
-            return state if event.ship_to is None else _readdressed(state, event.ship_to)
+            corrected = replace(state, corrected=state.corrected or not state.reviewed)
+            return corrected if event.ship_to is None else _readdressed(corrected, event.ship_to)
         case OrderIntakeConflicted() | OrderCorrectionRefused():
             return state
         case _:
@@ -229,7 +232,8 @@ def _readdressed(state: OrderState, ship_to: Address) -> OrderState:
 def _held(state: OrderState, hold: Hold) -> OrderState:
     held = replace(state, holds=state.holds | {hold})
     if hold is Hold.ADDRESS:
-        return replace(held, reviewed=True)
+        # Held by validation, or by a correction that came before it.
+        return replace(held, reviewed=state.reviewed or not state.corrected)
     if hold is Hold.PAYMENT and not state.closed:
         failed = {Money.REQUESTED: Money.DECLINED, Money.CAPTURING: Money.CAPTURE_FAILED}
         return replace(held, money=failed.get(state.money, state.money))

@@ -31,7 +31,7 @@ from services.payment.provider import (
     Refused,
     Voided,
 )
-from services.payment.sandbox_books import Answer, Books, Call, Record
+from services.payment.sandbox_books import SHAPES, Answer, Books, Call, Record
 
 SLOW_S: Final = 0.2
 """Slow enough to be seen in a demo, quick enough for a test."""
@@ -58,7 +58,7 @@ class SandboxProvider:
         self._lock = Lock()
         self._books = Books()
         self._journal = Journal(path)
-        self._journal.replay_into(lambda record: self._books.apply(tuple(record)))
+        self._journal.replay_into(lambda record: self._books.apply(tuple(record)), SHAPES)
 
     def close(self) -> None:
         self._journal.close()

@@ -49,6 +49,17 @@ Call = tuple[Any, ...]
 """An operation's name and its parameters, in the order of the record."""
 
 
+SHAPES: Final = {
+    "authorize": (float, str, str, int, str, str, str, str),
+    "capture": (float, str, str, int, str),
+    "void": (float, str, str, str),
+    "refund": (float, str, str, int, str),
+    "action": (float, str, str),
+    "stumble": (str,),
+}
+"""The types of the records' fields, as above."""
+
+
 class Account:
     """One payment. `since_s` is when it came into its state."""
 

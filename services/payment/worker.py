@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from events.payment import PaymentOutcomeUnknown
 from services.payment.calls import INTENTS, PaymentCalls, is_open
 from services.payment.decider import DECIDER
 from services.payment.provider import PaymentProvider
@@ -53,6 +54,7 @@ def _effects(context: Context, desk: Desk, provider: PaymentProvider) -> Effects
         now=context.now,
         news=context.news,
         lanes=settings.calls_at_once,
+        unknown_outcomes=(PaymentOutcomeUnknown,),
     )
 
 

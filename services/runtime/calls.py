@@ -36,7 +36,7 @@ class Calls(Protocol):
     def submit(self, start: Callable[[], None]) -> None:
         """Have the loop call this soon: there it may start tasks. Never waits."""
 
-    def run(self, call: Coroutine[Any, Any, Directive]) -> Directive:
+    def run(self, call: Coroutine[Any, Any, T]) -> T:
         """Carry out one call and wait for it. Raises what it raises."""
 
     def time_s(self) -> float:

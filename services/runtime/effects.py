@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from events.base import Recorded, Tracked
+from events.base import Event, Recorded, Tracked
 from events.codec import CodecError
 from events.feed import Feed
 from events.slots import without_slot
@@ -37,7 +37,9 @@ class Effects:
     def __init__(
         self, name: str, *, store: EventStore, feed: Feed, desk: Desk, call: Call, is_open: IsOpen,
         loop: Calls, now: Now, news: Callable[[], None], lanes: int = 64,
+        unknown_outcomes: tuple[type[Event], ...] = (),
     ) -> None:  # fmt: skip
+        """`unknown_outcomes` are the events which say that nobody knows what became of a call."""
         self.name = name
         self._actor = without_slot(name)
         self.position = store.tracked_position(name)
@@ -52,12 +54,20 @@ class Effects:
         self._now = now
         self._open: dict[int, Recorded] = {}
         self._unrecorded: list[Finished] = []
+        self._unknown_outcomes = unknown_outcomes
+        self._unknown: set[str] = set()
         self._lanes = Lanes(loop, call, lanes=lanes, news=news)
 
     @property
     def busy(self) -> int:
         """Intents whose outcome is not in the log yet."""
         return len(self._open)
+
+    @property
+    def unknown(self) -> int:
+        """Streams with a call whose outcome is unknown, of those that were recorded here. After a restart they are
+        found again when the next question about them has no answer either."""
+        return len(self._unknown)
 
     def step(self) -> int:
         """Start new calls and record finished ones; how many of both."""
@@ -145,10 +155,12 @@ class Effects:
     def _close(self, batch: Batch, positions: list[int]) -> None:
         tracked = self._advance(set(positions))
         try:
-            batch.commit(tracked=tracked)
+            recorded = batch.commit(tracked=tracked)
         except AlreadyTracked:
             # Another process of our name is further on; the outcomes stand by themselves, fenced by their streams.
-            batch.commit()
+            recorded = batch.commit()
+        self._unknown.difference_update(batch.touched())
+        self._unknown.update(one.stream for one in recorded if isinstance(one.event, self._unknown_outcomes))
         for position in positions:
             self._open.pop(position, None)
         if tracked:

@@ -80,6 +80,10 @@ class Parking:
     def is_empty(self) -> bool:
         return not self._events
 
+    @property
+    def count(self) -> int:
+        return len(self._events)
+
     def has(self, position: int) -> bool:
         return position in self._events
 

@@ -56,6 +56,10 @@ class KafkaMechanism(StrEnum):
     SCRAM_SHA_512 = "SCRAM-SHA-512"
 
 
+# Whoever writes more means never, which no clock can add to a date.
+_YEAR_S = 366 * 86_400
+
+
 class Settings(BaseSettings):
     """See the module's docstring. Times are in the unit that the name ends with."""
 
@@ -85,8 +89,10 @@ class Settings(BaseSettings):
         10.0, gt=0, le=300, description="How long one call to a provider or carrier may take."
     )
     calls_at_once: int = Field(64, ge=1, le=1_000, description="Calls under way at once, for each kind of call.")
-    action_ttl_s: float = Field(3 * 86_400, gt=0, description="How long a buyer may take to confirm a payment.")
-    tracking_every_s: float = Field(900, gt=0, description="How often a parcel on its way is asked about.")
+    action_ttl_s: float = Field(
+        3 * 86_400, gt=0, le=_YEAR_S, description="How long a buyer may take to confirm a payment."
+    )
+    tracking_every_s: float = Field(900, gt=0, le=_YEAR_S, description="How often a parcel on its way is asked about.")
     http_host: str = Field("127.0.0.1", description="The address that the HTTP server listens on.")
     http_port: int = Field(
         8000, ge=0, le=65_535, description="The port that the HTTP server listens on; 0: any free one."

@@ -42,6 +42,8 @@ class Timekeeper:
     """Keeps one service's deadlines."""
 
     BATCH = 500
+    # Streams whose last question is remembered: 2 MB. To forget one costs no more than a question that comes early.
+    MAX_ASKED = 10_000
 
     def __init__(
         self, name: str, *, store: EventStore, feed: Feed, desk: Desk, sets_deadlines: SetsDeadlines, now: Now
@@ -60,6 +62,7 @@ class Timekeeper:
         self._clocks: dict[str, datetime] = {}
         self._unread_clocks_until = self.position
         self._pending: dict[str, list[_Pending]] = {}
+        self._asked_at: dict[str, datetime] = {}
 
     def step(self) -> int:
         """Take note of new deadlines and issue what is due; how many of both."""
@@ -84,12 +87,21 @@ class Timekeeper:
                 clock = deadline.clock or recorded.clock
                 if clock != WALL_CLOCK:
                     self._read_earlier_clocks()
-                found.append((clock, _Pending(deadline.due_at, recorded.position, nth, recorded, deadline)))
+                due_at = self._by_our_watch(recorded, deadline.due_at) if clock == WALL_CLOCK else deadline.due_at
+                found.append((clock, _Pending(due_at, recorded.position, nth, recorded, deadline)))
         # All or nothing: if the store goes away in between, the whole page is read again.
         for clock, pending in found:
             heapq.heappush(self._pending.setdefault(clock, []), pending)
         self.position = page.reached
         return len(events)
+
+    def _by_our_watch(self, recorded: Recorded, due_at: datetime) -> datetime:
+        """When it is due. A pause between two questions is kept although its end was set by a watch that is behind ours.
+
+        Otherwise two machines whose clocks differ by more than the longest pause would ask without any.
+        """
+        asked_at = self._asked_at.get(recorded.stream)
+        return due_at if asked_at is None else max(due_at, asked_at + (due_at - recorded.recorded_at))
 
     def _move_clock(self, recorded: Recorded) -> None:
         if isinstance(recorded.event, OrderAccepted) and recorded.clock != WALL_CLOCK:
@@ -128,6 +140,7 @@ class Timekeeper:
 
     def _issue(self, pending: _Pending, now: datetime) -> None:
         source = pending.source
+        self._note_asked(source.stream)
         at = _happens_at(pending, now)
         cause = Cause(at, source.correlation_id, source.id, self._actor, source.clock)
         try:
@@ -138,6 +151,11 @@ class Timekeeper:
             self._park(source, in_words(error))
         else:
             self._take_out_of_parking(source, cause)
+
+    def _note_asked(self, stream: str) -> None:
+        if len(self._asked_at) >= self.MAX_ASKED:
+            self._asked_at.clear()
+        self._asked_at[stream] = self._now()
 
     def _park(self, source: Recorded, reason: str) -> None:
         """Kept and shown. The tracked position stays before it, so that every start tries it again."""

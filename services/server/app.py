@@ -57,7 +57,8 @@ class Application(NamedTuple):
 def build(house: House, is_running: Callable[[], bool]) -> Application:
     """`is_running`: whether the engine works."""
     threads = Threads()
-    operations = Operations(house.store, house.views, house.engine, is_running)
+    by_hand = ["shipping.warehouse"] if house.settings.warehouse is Warehouse.MANUAL else []
+    operations = Operations(house.store, house.views, house.engine, is_running, left_to_people=by_hand)
     sources = Sources(house.views, house.store.last_position, operations.consumers)
     live = Live(SummaryReader(sources), threads, in_words=in_words)
     intake = GroupCommit(Arrivals(house.store), ring=house.bell.set)

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from traceback import format_tb
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from events.base import Address, Contact
 from events.codec import CodecError
 from events.store import CommitOutcomeUnknown, StoreUnavailable, VersionConflict
 from projections.views import ViewsUnavailable
-from services.gateway import requests
 from services.gateway.group_commit import IntakeOverloaded
+from services.gateway.problems import complaint, named_place
 from services.payment.provider import ProviderTimeout, ProviderUnavailable
 
 log = logging.getLogger(__name__)
@@ -103,38 +100,15 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
     if any(one["type"] == "json_invalid" for one in found):
         at = next(one["loc"][-1] for one in found)
         return _answer(400, f"The body is not JSON: it cannot be read from character {at} on.")
-    problems = [{"where": _where(one["loc"]), "message": _message(one)} for one in found[:MAX_PROBLEMS]]
+    problems = [{"where": _where(one["loc"]), "message": complaint(one)} for one in found[:MAX_PROBLEMS]]
     more = f" These are the first {MAX_PROBLEMS} of {len(found)}." if len(found) > MAX_PROBLEMS else ""
     return _answer(422, f"The request is not understood.{more}", problems)
 
 
-def _message(one: dict[str, Any]) -> str:
-    if one["type"] == "extra_forbidden":
-        return "there is no such field; /openapi.json tells which there are"
-    message: str = one["msg"]
-    return message.removeprefix("Value error, ")
-
-
 def _where(location: tuple[int | str, ...]) -> str:
-    """ "lines[0].sku". A name that is none of ours is something that was sent: it is not repeated."""
-    where = ""
-    for part in location[1:] if location[:1] == ("body",) else location:
-        if isinstance(part, int):
-            where += f"[{part}]"
-        elif location[0] != "body" or part in _OUR_NAMES:
-            where += f".{part}" if where else part
-        else:
-            where += ".?" if where else "?"
-    return where or "body"
-
-
-def _field_names(model: type[BaseModel]) -> Iterator[str]:
-    yield from model.model_fields
-    for part in model.__subclasses__():
-        yield from _field_names(part)
-
-
-_OUR_NAMES = frozenset([*_field_names(requests.Body), *Contact.model_fields, *Address.model_fields])
+    if location[:1] == ("body",):
+        return named_place(location[1:]) or "body"
+    return named_place(location, known=location)
 
 
 def _answer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
@@ -36,12 +36,21 @@ class Health(BaseModel):
 class Operations:
     """What there is to know about a house at work. Asked from any thread."""
 
-    def __init__(self, store: EventStore, views: Views, engine: Engine, is_running: Callable[[], bool]) -> None:
-        """`is_running`: whether the engine's thread lives."""
+    def __init__(
+        self,
+        store: EventStore,
+        views: Views,
+        engine: Engine,
+        is_running: Callable[[], bool],
+        *,
+        left_to_people: Collection[str] = (),
+    ) -> None:
+        """`is_running`: whether the engine's thread lives. `left_to_people`: consumers that nobody runs here."""
         self._store = store
         self._progress = Progress(views)
         self._engine = engine
         self._is_running = is_running
+        self._left_to_people = left_to_people
 
     def consumers(self) -> list[ConsumerStatus]:
         """Every consumer, also those of other processes; the projections, which tell of themselves, only if they are
@@ -54,7 +63,7 @@ class Operations:
         return [
             ConsumerStatus(name, lag.get(name, here.get(name, 0)), parked.count(name), troubles.get(name))
             for name in dict.fromkeys([*here, *lag])
-            if name != "projections" or name in troubles
+            if (name != "projections" or name in troubles) and name not in self._left_to_people
         ]
 
     def health(self) -> dict[str, Any]:

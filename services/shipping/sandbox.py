@@ -67,6 +67,10 @@ class _Order(NamedTuple):
         return self[4:] == _facts(shipment)
 
 
+_SHAPES: Final = {"label": (str, str, float, str, str, str, str, str, int, int), "stumble": (str,)}
+"""The types of the journal's records: those of an _Order, and the key of a call that failed."""
+
+
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -94,7 +98,7 @@ class SandboxCarrier:
         self._sold: dict[str, _Order] = {}
         self._stumbled: set[str] = set()
         self._journal = Journal(path)
-        self._journal.replay_into(lambda record: self._apply(record[0], record[1:]))
+        self._journal.replay_into(lambda record: self._apply(record[0], record[1:]), _SHAPES)
 
     def close(self) -> None:
         self._journal.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from events.base import Address
 from events.order import OrderCorrected, OrderPlaced, order_stream
+from events.shipping import LabelOutcomeUnknown
 from events.store import EventStore
 from services.runtime.context import Context
 from services.runtime.decider import Reactions
@@ -72,6 +73,7 @@ def _labels(context: Context, desk: Desk, carrier: Carrier) -> Effects:
         now=context.now,
         news=context.news,
         lanes=context.settings.calls_at_once,
+        unknown_outcomes=(LabelOutcomeUnknown,),
     )
 
 

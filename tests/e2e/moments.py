@@ -13,11 +13,10 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any, NamedTuple
 
 import orjson
@@ -26,12 +25,16 @@ BEFORE, TORN, AFTER = "before", "torn", "after"
 
 
 class Point(NamedTuple):
-    """A function at which a process may die. `whens`: before it begins, half-way through, after it has returned."""
+    """A function at which a process may die. `whens`: before it begins, half-way through, after it has returned.
+
+    One that `encloses` others does several things one after the other: what its helpers change is not at this point.
+    """
 
     name: str
     module: str
     function: str
     whens: tuple[str, ...] = (BEFORE, AFTER)
+    encloses: bool = False
 
 
 IN_THE_HOUSE = (
@@ -40,11 +43,13 @@ IN_THE_HOUSE = (
     Point("lock-file", "services.wiring", "_lock_file"),
     Point("lock", "services.wiring", "_lock"),
     Point("store-file", "events.recorders.sqlite_file", "_Pool._create_connection"),
-    Point("store-tables", "events.recorders.sqlite", "SqliteRecorder._make_tables"),
+    Point("store-tables", "events.recorders.sqlite", "SqliteRecorder._make_tables", encloses=True),
     Point("journal-file", "services.journal", "Journal._open"),
-    Point("redis-look", "projections.redis_server", "EmbeddedRedis._join_or_start_in_words"),
+    Point("redis-look", "projections.redis_server", "EmbeddedRedis._join_or_start_in_words", encloses=True),
+    Point("redis-lock", "projections.redis_server", "try_lock"),
+    Point("redis-socket", "projections.redis_server", "new_socket_path"),
     Point("redis-own", "projections.redis_server", "EmbeddedRedis._own"),
-    Point("redis-start", "projections.redis_server", "EmbeddedRedis._run"),
+    Point("redis-start", "projections.redis_server", "EmbeddedRedis._run", encloses=True),
     Point("redis-spawn", "projections.redis_child", "Child._keep", (BEFORE,)),
     Point("redis-spawned", "projections.redis_child", "Child.wait_until_ready"),
     Point("redis-connect", "projections.redis_views", "RedisViews._connect"),
@@ -130,13 +135,16 @@ def _die_at(moment: str) -> None:
     _watch(POINTS[name], die_if_it_is_time)
 
 
-def _watch(point: Point, passing: Callable[..., None]) -> None:
-    """Call `passing` with "before", "torn" or "after", and the function's arguments, at each pass of the point."""
+def _watch(point: Point, passing: Callable[..., None]) -> Callable[..., Any]:
+    """Call `passing` with "before", "torn" or "after", and the function's arguments, at each pass of the point.
+
+    Returns the function itself.
+    """
     owner: Any = importlib.import_module(point.module)
     *owners, name = point.function.split(".")
     for one in owners:
         owner = getattr(owner, one)
-    real = getattr(owner, name)
+    real: Callable[..., Any] = getattr(owner, name)
 
     def watched(*args: Any, **kwargs: Any) -> Any:
         passing(BEFORE)
@@ -147,6 +155,7 @@ def _watch(point: Point, passing: Callable[..., None]) -> None:
         return result
 
     setattr(owner, name, watched)
+    return real
 
 
 def _arm_projector(moment: str) -> None:
@@ -171,22 +180,21 @@ _STARTS = ("subprocess.Popen", "os.kill", "sqlite3.connect")
 def _count_into(file: Path) -> None:
     passed: Counter[str] = Counter()
     unseen: set[str] = set()
-    inside = threading.local()
 
     def note(point: Point, when: str) -> None:
         passed[f"{when}-{point.name}"] += 1
-        depth = getattr(inside, "depth", 0) + {BEFORE: 1, TORN: 0, AFTER: -1}[when]
-        inside.depth = depth
         file.write_bytes(orjson.dumps({"passed": passed, "unseen": sorted(unseen)}))
 
     def audit(event: str, args: tuple[Any, ...]) -> None:
-        if _changes_something(event, args) and not getattr(inside, "depth", 0) and args[0] != str(file):
-            frames = [frame for frame in traceback.extract_stack() if "/tests/" not in frame.filename]
-            ours = [f"{Path(one.filename).name} {one.name}" for one in frames if _is_ours(one.filename)]
-            unseen.add(f"{event} in {ours[-1] if ours else 'a library'}")
+        if _changes_something(event, args) and str(args[0]) != str(file):
+            functions = list(_our_functions())
+            if not _is_at_a_point(functions, registered):
+                unseen.add(f"{event} in {functions[0] if functions else 'a library'}")
 
-    for point in (*IN_THE_HOUSE, *BESIDE_A_PROJECTOR):
-        _watch(point, lambda when, *_, point=point: note(point, when))
+    registered: dict[str, Point] = {}
+    for point in POINTS.values():
+        real = _watch(point, lambda when, *_, point=point: note(point, when))
+        registered[f"{real.__module__}.{real.__qualname__}"] = point
     sys.addaudithook(audit)
 
 
@@ -197,8 +205,19 @@ def _changes_something(event: str, args: tuple[Any, ...]) -> bool:
     return event in _CHANGES or event in _STARTS
 
 
-def _is_ours(filename: str) -> bool:
-    return any(f"/{package}/" in filename for package in ("events", "services", "projections"))
+def _our_functions() -> Iterator[str]:
+    """The product's functions on the stack, the innermost first."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module.partition(".")[0] in ("events", "services", "projections"):
+            yield f"{module}.{frame.f_code.co_qualname}"
+        frame = frame.f_back
+
+
+def _is_at_a_point(functions: list[str], registered: dict[str, Point]) -> bool:
+    nearest = next((number for number, name in enumerate(functions) if name in registered), None)
+    return nearest is not None and (nearest == 0 or not registered[functions[nearest]].encloses)
 
 
 # --- running ---------------------------------------------------------------------------------------------------------

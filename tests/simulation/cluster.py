@@ -133,6 +133,4 @@ def processes(world: World) -> list[Process]:
     if draw.random() < 0.4:
         return [Process(world, f"node-{one}", _plays(*ROLES)) for one in range(1, draw.choice((3, 4)))]
     counts = {role: draw.choice((1, 1, 2, 3)) for role in ROLES}
-    return [
-        Process(world, f"{role}-{one}", _plays(role)) for role in ROLES for one in range(1, counts[role] + 1)
-    ]
+    return [Process(world, f"{role}-{one}", _plays(role)) for role in ROLES for one in range(1, counts[role] + 1)]

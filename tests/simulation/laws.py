@@ -29,6 +29,7 @@ from services.runtime.timekeeper import Timekeeper
 from services.runtime.worker import Worker
 from services.shipping.decider import DECIDER as SHIPPING
 from tests.simulation import replaying
+from tests.simulation.addresses import problems_with
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -42,6 +43,12 @@ class Ending:
         self.store = EventStore(world.recorder, now=world.clock)
         self.log = self.store.read_after(0, limit=10**9, on_unreadable="mark")
         self.orders = Desk(self.store, ORDER)
+
+    def states(self) -> Iterator[tuple[str, OrderState]]:
+        """Every order that was placed, by its id."""
+        for recorded in self.of_type(OrderPlaced):
+            order_id: str = recorded.event.order_id  # type: ignore[attr-defined]
+            yield order_id, self.orders.state(order_stream(order_id))
 
     def of_type(self, *types: type) -> Iterator[Recorded]:
         return (recorded for recorded in self.log if isinstance(recorded.event, types))
@@ -59,9 +66,9 @@ def violations(world: World) -> list[str]:
 
 
 def the_auditor_finds_nothing(ending: Ending) -> Iterator[str]:
-    known = set(ending.world.poisoned)
+    unreadable = set(ending.world.poisoned)
     for one in verify(ending.store).violations:
-        if not (one.law is Law.READABLE and one.position in known):
+        if not (one.law is Law.READABLE and one.position in unreadable):
             yield f"waybill verify: {one}"
 
 
@@ -87,11 +94,20 @@ def what_cannot_be_read_was_parked(ending: Ending) -> Iterator[str]:
 
 
 def every_order_ends_or_waits_for_a_reason(ending: Ending) -> Iterator[str]:
-    for recorded in ending.of_type(OrderPlaced):
-        order_id = recorded.event.order_id  # type: ignore[attr-defined]
-        state: OrderState = ending.orders.state(order_stream(order_id))
+    for order_id, state in ending.states():
         if not state.closed and not state.holds and not _waits_for_the_carrier(ending, state):
-            yield f"the order {order_id} is {state.status.value} ({state.money.value}, {state.goods.value}): nobody acts"
+            stands = f"{state.status.value} ({state.money.value}, {state.goods.value})"
+            yield f"the order {order_id} is {stands}, and nobody does anything"
+
+
+def every_hold_has_its_reason(ending: Ending) -> Iterator[str]:
+    """An order that waits for goods is in the ledger's queue; one that waits for an address has none that is right."""
+    stock = Desk(ending.store, INVENTORY).state(stock_stream())
+    for order_id, state in ending.states():
+        if Hold.BACKORDER in state.holds and order_id not in stock.backorders and not state.cancelling:
+            yield f"the order {order_id} waits for goods, and the ledger does not know"
+        if Hold.ADDRESS in state.holds and not problems_with(ending.store.read_stream(order_stream(order_id))):
+            yield f"the order {order_id} is held for its address, which is right"
 
 
 def _waits_for_the_carrier(ending: Ending, state: OrderState) -> bool:
@@ -120,14 +136,13 @@ def nothing_is_oversold(ending: Ending) -> Iterator[str]:
     units: Counter[tuple[str, str]] = Counter()
     for recorded in ending.log:
         event: Any = recorded.event
-        match event:
-            case StockReceived():
-                _add(units, event.lines, 1)
-            case StockAdjusted():
-                _add(units, event.added, 1)
-                _add(units, event.removed, -1)
-            case ParcelShipped():
-                _add(units, {event.location: event.lines}, -1)
+        if isinstance(event, StockReceived):
+            _add(units, event.lines, 1)
+        elif isinstance(event, StockAdjusted):
+            _add(units, event.added, 1)
+            _add(units, event.removed, -1)
+        elif isinstance(event, ParcelShipped):
+            _add(units, {event.location: event.lines}, -1)
         if any(left < 0 for left in units.values()):
             short = {place: left for place, left in units.items() if left < 0}
             yield f"position {recorded.position} sends what is not there: {short}"
@@ -142,13 +157,17 @@ def _add(units: Counter[tuple[str, str]], postings: dict[str, dict[str, int]], s
 
 def nothing_is_kept_for_closed_orders(ending: Ending) -> Iterator[str]:
     stock = Desk(ending.store, INVENTORY).state(stock_stream())
-    for recorded in ending.of_type(OrderPlaced):
-        order_id = recorded.event.order_id  # type: ignore[attr-defined]
-        state: OrderState = ending.orders.state(order_stream(order_id))
+    for order_id, state in ending.states():
         if state.closed and order_id in stock.allocations:
             yield f"the order {order_id} is {state.status.value}, and goods are kept for it"
         if state.closed and order_id in stock.backorders:
             yield f"the order {order_id} is {state.status.value}, and waits for goods"
+
+
+def no_reservation_outlives_its_time(ending: Ending) -> Iterator[str]:
+    """The longest lasts a day, and there were some of peace."""
+    for reservation_id in Desk(ending.store, INVENTORY).state(stock_stream()).reservations:
+        yield f"the reservation {reservation_id} still holds goods"
 
 
 def one_label_for_each_parcel(ending: Ending) -> Iterator[str]:
@@ -206,9 +225,7 @@ def _is_held(state: PaymentState) -> bool:
 def completed_orders_are_paid(ending: Ending) -> Iterator[str]:
     charged = ending.world.provider.sandbox.charges()
     asked = {recorded.event.order_id for recorded in ending.of_type(PaymentRequested)}  # type: ignore[attr-defined]
-    for recorded in ending.of_type(OrderPlaced):
-        order_id = recorded.event.order_id  # type: ignore[attr-defined]
-        state: OrderState = ending.orders.state(order_stream(order_id))
+    for order_id, state in ending.states():
         if state.status is Status.COMPLETED and charged.get(order_id, 0) != state.amount_minor:
             yield f"the order {order_id} is completed: {charged.get(order_id, 0)} of {state.amount_minor} were taken"
         if charged.get(order_id) and order_id not in asked:
@@ -238,9 +255,11 @@ LAWS = (
     what_was_acknowledged_is_in_the_log,
     what_cannot_be_read_was_parked,
     every_order_ends_or_waits_for_a_reason,
+    every_hold_has_its_reason,
     nobody_waits,
     nothing_is_oversold,
     nothing_is_kept_for_closed_orders,
+    no_reservation_outlives_its_time,
     one_label_for_each_parcel,
     the_providers_books_equal_ours,
     closed_orders_hold_no_money,

@@ -11,13 +11,18 @@ from asyncio import events
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any
+from typing import Any, TypeVar
 
-from services.runtime.decider import Directive
 from tests.simulation.clock import Clock
 
+T = TypeVar("T")
 
-class VirtualLoop(asyncio.AbstractEventLoop):
+
+# typeshed has some forty methods of it as abstract that nobody calls here.
+_AnyLoop: Any = asyncio.AbstractEventLoop
+
+
+class VirtualLoop(_AnyLoop):  # type: ignore[misc]
     """Only what tasks, sleeps and timeouts need of a loop."""
 
     def __init__(self, clock: Clock) -> None:
@@ -36,21 +41,19 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def is_running(self) -> bool:
         return events._get_running_loop() is self
 
-    def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.Handle:  # type: ignore[override]  # typeshed's variadic type
+    def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
         self._ready.append(handle)
         return handle
 
     def call_later(
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:  # type: ignore[override]
+    ) -> asyncio.TimerHandle:
         return self.call_at(self.time() + delay, callback, *args, context=context)
 
     def call_at(
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:  # type: ignore[override]
+    ) -> asyncio.TimerHandle:
         handle = asyncio.TimerHandle(when, callback, args, self, context)
         self._numbers += 1
         heapq.heappush(self._timers, (when, self._numbers, handle))
@@ -62,9 +65,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self)
 
-    def create_task(
-        self, coro: Any, *, name: str | None = None, context: Context | None = None
-    ) -> asyncio.Task[Any]:
+    def create_task(self, coro: Any, *, name: str | None = None, context: Context | None = None) -> asyncio.Task[Any]:
         task = asyncio.Task(coro, loop=self, name=name, context=context)
         self._tasks = [one for one in self._tasks if not one.done()]
         self._tasks.append(task)
@@ -130,7 +131,7 @@ class VirtualCalls:
         self._loop.call_soon(start)
         self._wake()
 
-    def run(self, call: Coroutine[Any, Any, Directive]) -> Directive:
+    def run(self, call: Coroutine[Any, Any, T]) -> T:
         """The whole process waits, so the world's time passes with it."""
         task = self._loop.create_task(call)
         while not task.done():
@@ -138,7 +139,7 @@ class VirtualCalls:
                 wait_s = self._loop.due_s()
                 assert wait_s is not None, "the call waits for nothing"
                 self._clock.us = self._clock.after_us(wait_s) + 1
-        found: Directive = task.result()
+        found: T = task.result()
         return found
 
     def time_s(self) -> float:

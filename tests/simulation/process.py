@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from events.store import CommitOutcomeUnknown, StoreUnavailable
 from services.runtime.engine import Consumer, Engine
 from tests.fakes import Crash
 from tests.simulation.broker import Fetcher
-from tests.simulation.clock import Watch
+from tests.simulation.clock import HOUR_S, Watch
 from tests.simulation.faults import Fault
 from tests.simulation.loop import VirtualCalls, VirtualLoop
 from tests.simulation.scheduler import Actor
@@ -57,6 +58,8 @@ class Process:
         if self.alive or (self._is_one_too_many and self.world.faults.healed):
             return
         self.starts += 1
+        if self.world.faults.strikes(Fault.CLOCK_SKEW, self.name):
+            self.watch.error = timedelta(seconds=self.world.faults.draw(Fault.CLOCK_SKEW).uniform(-HOUR_S, HOUR_S))
         try:
             self._start()
         except (StoreUnavailable, Crash):
@@ -99,7 +102,8 @@ class Process:
         self.world.scheduler.after(self.world.draw.choice((0.1, 3.0, 20.0, 300.0)), self.start)
 
     def recover(self) -> None:
-        """The world heals: whoever should not be there leaves, everybody else works."""
+        """The world heals: whoever should not be there leaves, everybody else works, by the right time."""
+        self.watch.error = timedelta(0)
         self._stalled_until_us = 0
         if self._is_one_too_many:
             self.die("it was one too many")

@@ -154,9 +154,7 @@ class SimCarrier:
         self._line = Line(world, "carrier", parcels.CarrierTimeout, parcels.CarrierUnavailable)
 
     async def buy_label(self, *, key: str, shipment: parcels.Shipment) -> parcels.Label | parcels.LabelRefused:
-        return await self._line.ask(
-            f"label {key}", lambda: self.sandbox.buy_label(key=key, shipment=shipment)
-        )
+        return await self._line.ask(f"label {key}", lambda: self.sandbox.buy_label(key=key, shipment=shipment))
 
     async def find(self, *, key: str) -> parcels.Label | None:
         return await self._line.ask(f"find {key}", lambda: self.sandbox.find(key=key))

@@ -63,7 +63,7 @@ class Scheduler:
             self.at(due_us, actor)
 
     def run(self, *, until_us: int, max_turns: int) -> bool:
-        """Until nobody has anything to do before that time, or it is `stopped`; False if `max_turns` were not enough."""
+        """Until nobody has anything to do before that time, or it is `stopped`; False: `max_turns` were not enough."""
         for _ in range(max_turns):
             if self.stopped:
                 return True

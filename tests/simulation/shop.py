@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from events.base import Event
+from events.base import Address, Event
+from events.order import order_stream
 from events.store import StoreUnavailable, VersionConflict
 from services.gateway.arrivals import Arrival, Arrivals
 from services.gateway.clerk import Clerk
+from services.order.commands import CorrectOrder
 from services.order.decider import DECIDER as ORDER
 from services.payment.decider import DECIDER as PAYMENT
-from services.runtime.decider import Cause
+from services.runtime.decider import Cause, Decider
 from services.runtime.desk import Desk
 from services.shipping.decider import DECIDER as SHIPPING
+from tests.simulation.addresses import problems_with
 from tests.simulation.process import Process
 from tests.simulation.station import Part
 
@@ -38,7 +41,7 @@ class Counter:
         self._whose = process.name
         self._watch = process.watch
         self._arrivals = Arrivals(store)
-        rules = {"order": ORDER, "payment": PAYMENT, "shipping": SHIPPING}
+        rules: dict[str, Decider[Any, Any]] = {"order": ORDER, "payment": PAYMENT, "shipping": SHIPPING}
         self._clerks = {name: Clerk(Desk(store, decider), ring=lambda: None) for name, decider in rules.items()}
         self.store = store
 
@@ -62,6 +65,12 @@ class Counter:
         cause = Cause(self._watch(), about, request, "http")
         [outcome] = self._arrivals.take([Arrival(stream, event, cause)])
         self._world.acknowledged(stream, event, outcome)
+
+    def correct(self, order_id: str, ship_to: Address, *, request: str) -> None:
+        """The buyer gives another address; what is wrong with it is found out first."""
+        stream = order_stream(order_id)
+        problems = problems_with(self.store.read_stream(stream), ship_to)
+        self.ask("order", stream, CorrectOrder(None, ship_to, problems), about=order_id, request=request)
 
     def ask(self, service: str, stream: str, command: Any, *, about: str, request: str) -> None:
         """Somebody asks for something that a decider answers."""

@@ -10,6 +10,7 @@ from events.store import StoreUnavailable, VersionConflict
 from projections.views import ViewsUnavailable
 from services.runtime.calls import Lanes
 from services.runtime.engine import Consumer, Engine
+from tests.simulation.clock import HOUR_S
 from tests.simulation.scheduler import Actor
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 OPERATING_FAULTS = (StoreUnavailable, VersionConflict, ViewsUnavailable, PublishFailed)
 """As services/cluster/process.py has them."""
+
+
+# No outage of the world lasts so long.
+PATIENCE_S = 3 * HOUR_S
 
 
 class Part(NamedTuple):
@@ -47,6 +52,7 @@ class Station:
             [part.consumer], operating_faults=OPERATING_FAULTS, bell=threading.Event(), clock_s=process.world.clock.s
         )
         self._seen = -1
+        self._failing_since_s: float | None = None
         self._heard = False
         self.actor = Actor(process, lambda: process.step(self._engine), self._due_s)
 
@@ -74,6 +80,7 @@ class Station:
         if self._process.sleeps():
             return None  # all are woken when it goes on
         next_try_s = self._engine.next_try_s()
+        self._note_failure(next_try_s is not None)
         if next_try_s is not None:
             return next_try_s + 0.001
         if self._heard:
@@ -85,6 +92,16 @@ class Station:
             return due_s
         self._seen = head
         return self.part.patience_s if due_s is None else min(self.part.patience_s, due_s)
+
+    def _note_failure(self, fails: bool) -> None:
+        world = self._process.world
+        if not fails:
+            self._failing_since_s = None
+        elif self._failing_since_s is None:
+            self._failing_since_s = world.clock.s()
+        elif world.clock.s() - self._failing_since_s > PATIENCE_S:
+            [(name, error)] = self._engine.failing().items()
+            world.breach(f"{self._process.name}: {name} cannot go on: {error}")
 
 
 def _due_of(consumer: object) -> float | None:

@@ -113,8 +113,9 @@ class FaultyRecorder:
         self._before_reading()
         return self._log.tracked_positions()
 
-    def hear(self, on_news: Callable[[], None]) -> None:
+    def hear(self, on_news: Callable[[], None]) -> bool:
         """Whoever waits for news is woken by the scheduler."""
+        return False
 
     def leadership(self, name: str) -> Leadership:
         self.leads.append(self._world.leadership(name, self._whose))

@@ -1,4 +1,4 @@
-"""What is reported about stock: deliveries, announced and not, counts, baskets, thresholds; and reports nobody can read."""
+"""What is reported about stock: deliveries, announced or not, counts, baskets, thresholds; and what nobody can read."""
 
 from __future__ import annotations
 

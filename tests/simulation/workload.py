@@ -14,7 +14,7 @@ from events.money import line_total_minor
 from events.order import Charge, Hold, OrderKey, OrderLine, OrderPlaced, order_stream
 from events.payment import payment_stream
 from events.shipping import fulfillment_stream
-from services.order.commands import CancelOrder, CorrectOrder, HoldOrder, ReleaseHold
+from services.order.commands import CancelOrder, HoldOrder, ReleaseHold
 from services.order.validation import address_problems
 from services.payment.commands import AskProvider
 from services.shipping.commands import RequestLabel
@@ -29,7 +29,7 @@ HOT = ("85123A", "22139")
 SKUS = (*HOT, "POST-IT", "A1", "B2", "C3", "D4")
 NEVER_STOCKED = "GHOST"
 PLACES = ("LDN", "LBA", "MAN", "BRS")
-PRICES = {"85123A": "2.55", "22139": "3.39", "POST-IT": "0.125", "A1": "10", "B2": "0.005", "C3": "7.125", "D4": "99.99"}
+PRICES = dict(zip(SKUS, ("2.55", "3.39", "0.125", "10", "0.005", "7.125", "99.99"), strict=True))
 
 TOKENS = (
     *["tok_ok"] * 12, "tok_decline", "tok_decline_insufficient_funds", "tok_timeout_before_charge",
@@ -108,9 +108,9 @@ class Customers:
             if draw.random() < 0.8:
                 yield held_s + _soon(draw), _order(order_id, ReleaseHold(hold))
         is_bad = bool(address_problems(order))
-        if draw.random() < (0.7 if is_bad else 0.1):
-            address = ABROAD if draw.random() < 0.4 else home("2 Example Street")
-            yield _soon(draw), _order(order_id, CorrectOrder(None, address, []))
+        for _ in range(draw.choice((0, 1, 1, 2)) if is_bad or draw.random() < 0.15 else 0):
+            address = draw.choice((ABROAD, home("2 Example Street"), home("3 Example Street", "")))
+            yield _soon(draw), _correction(order_id, address)
         if "decline" in order.payment_token or "refused" in order.payment_token or draw.random() < 0.05:
             for _ in range(draw.randint(0, 2)):
                 token = draw.choice((None, "tok_ok", "tok_ok", "tok_decline"))
@@ -141,6 +141,10 @@ def _soon(draw: Random) -> float:
 def _order(order_id: str, command: object) -> Act:
     request = f"{type(command).__name__}-{order_id[:8]}"
     return lambda counter: counter.ask("order", order_stream(order_id), command, about=order_id, request=request)
+
+
+def _correction(order_id: str, address: Address) -> Act:
+    return lambda counter: counter.correct(order_id, address, request=f"correct-{order_id[:8]}")
 
 
 def _payment(order_id: str) -> Act:

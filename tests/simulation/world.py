@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tests.simulation.shop import Act
 
 # A world of twenty orders takes some thousand turns. Whoever needs so many more never comes to rest.
-MAX_TURNS = 300_000
+MAX_TURNS = 100_000
 # Time to put things right: parcels abroad take four days, buyers may act for three, retries pause for an hour.
 PEACE_S = 5 * DAY_S
 

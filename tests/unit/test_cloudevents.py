@@ -212,6 +212,8 @@ def test_what_cannot_be_decoded_is_marked_and_keeps_its_place(headers: Headers, 
         ("ce_previous", b"43"),
         ("ce_source", b"/somebody/order"),
         ("ce_source", b"/waybill2/order"),
+        ("ce_source", b"/waybill/elsewhere/order"),
+        ("ce_source", b"/waybill/"),
     ],
 )
 def test_what_is_no_message_of_this_log_is_illegible(name: str, value: bytes | None) -> None:

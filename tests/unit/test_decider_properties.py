@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import reduce
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -92,6 +92,29 @@ def play(
         if repeatable(command):
             again = reduce(decider.evolve, answer(decider, command, state), state)
             assert without_version(again) == without_version(state), f"{command} again made a difference"
+
+
+def test_every_command_is_asked() -> None:
+    """A command that nobody draws is a law that nobody tests."""
+    for commands, drawn, apart in (
+        (pay.PaymentCommand, PAYMENT_COMMANDS, {pay.RecordRefunded}),  # follows what was asked to be undone
+        (order.OrderCommand, ORDER_COMMANDS, set()),
+        (stock.StockCommand, STOCK_COMMANDS, set()),
+        (ship.ShippingCommand, SHIPPING_COMMANDS, set()),
+    ):
+        assert kinds(drawn) | apart == set(get_args(commands))
+
+
+def kinds(drawn: st.SearchStrategy[Any]) -> set[Any]:
+    seen: set[Any] = set()
+
+    @settings(max_examples=250)
+    @given(one=drawn)
+    def draw(one: Any) -> None:
+        seen.add(type(one))
+
+    draw()
+    return seen
 
 
 def total(events: Sequence[Event], *classes: Any) -> int:

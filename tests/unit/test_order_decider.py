@@ -336,6 +336,22 @@ def test_a_good_correction_releases_it() -> None:
     )
 
 
+def test_validation_does_not_hold_what_was_corrected_before_it_came() -> None:
+    correction = OrderCorrected(order_id=ORDER, ship_to=NEW_HOME)
+    stale = ReviewOrder(fatal=[], address=[problem("missing_city", "ship_to", "The city is missing.")])
+    given(PLACED, correction).when(stale).then(ACCEPTED, PAYMENT_REQUESTED)
+
+
+def test_a_correction_that_holds_does_not_stand_for_validation() -> None:
+    bad = problem("missing_city", "ship_to", "The city is missing.")
+    corrections = (OrderCorrected(order_id=ORDER, ship_to=NEW_HOME), held(Hold.ADDRESS, bad))
+    wrong = problem("total_mismatch", "total_minor", "The total is wrong.")
+    rejected = OrderRejected(order_id=ORDER, problems=[wrong])
+    given(PLACED, *corrections).when(ReviewOrder(fatal=[wrong], address=[bad])).then(rejected)
+    given(PLACED, *corrections, released(Hold.ADDRESS)).when(ReviewOrder(fatal=[wrong], address=[bad])).then(rejected)
+    given(PLACED, *corrections).when(ReleaseHold(Hold.ADDRESS)).then(released(Hold.ADDRESS))
+
+
 def test_a_bad_correction_is_kept_and_holds_it_again() -> None:
     corrected = OrderCorrected(order_id=ORDER, contact=BUYER, ship_to=NEW_HOME)
     given(*HELD_BY_ADDRESS).when(CorrectOrder(BUYER, NEW_HOME, [BAD_POSTCODE])).then(

@@ -126,6 +126,22 @@ def test_what_no_longer_matters_is_not_asked() -> None:
     assert types(store, stream) == [*declined, "payment.initiated"]
 
 
+def test_a_watch_that_is_ahead_of_the_others_keeps_the_pause_between_two_questions() -> None:
+    theirs, ours = Clock(), Clock(NOON + 2 * HOUR)
+    store = FaultyStore(now=theirs)
+    one = keeper(store, ours)
+    outcome_unknown(store, NOON + HOUR)
+    run(one)
+    assert types(store, STREAM)[2:] == [ASKED]
+    again = PaymentOutcomeUnknown(order_id=ORDER, operation=PaymentOperation.AUTHORIZE, attempt=2, ask_at=NOON + HOUR)
+    write(store, STREAM, again)
+    run(one)
+    assert types(store, STREAM)[3:] == ["payment.outcome_unknown"]
+    ours.advance(HOUR)
+    run(one)
+    assert types(store, STREAM)[4:] == [ASKED]
+
+
 # --- restarts --------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,1 @@
+"""Real processes, real orders, and one fault after another: nothing may be lost, doubled, oversold or charged twice."""
