@@ -78,7 +78,7 @@ class Relay:
         events = self._store.read_after(self.position, limit=self.BATCH, upto=head, on_unreadable="mark")
         if events:
             self._publish(events)
-        elif self._clock_s() >= self._marked_s + self.MARK_EVERY_S:
+        if self._clock_s() >= self._marked_s + self.MARK_EVERY_S:
             self._mark()
         return len(events)
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from events.slots import Delivery, SlotWindow
-from events.store import EventStore
+from events.store import EventStore, StoreError
 from services.runtime.engine import Consumer
 
 Consumers = Sequence[Consumer]
@@ -46,6 +47,7 @@ class Members:
         self._owned: frozenset[int] = frozenset()
         self._members: dict[int, _Member] = {}
         self._working = threading.Lock()
+        self._head = 0
 
     # --- the engine's side -------------------------------------------------------------------------------------------
 
@@ -109,7 +111,7 @@ class Members:
 
     def delivered(self, deliveries: Sequence[Delivery]) -> None:
         by_slot: dict[int, list[Delivery]] = {}
-        for one in deliveries:
+        for one in self._of_our_log(deliveries):
             by_slot.setdefault(one.slot, []).append(one)
         for slot, found in by_slot.items():
             member = self._members.get(slot)
@@ -117,6 +119,16 @@ class Members:
                 member.window.add(found)
                 member.heard_s = self._clock_s()
         self._news()
+
+    def _of_our_log(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        """Nothing is published before it is in the log. What claims to be beyond its end is of another log (topics that
+        were kept when a database was wiped), and would have us pass over all that is yet to come. What is left out
+        here for another reason (the store does not answer now) will be a gap, and be read from the log.
+        """
+        if max((one.position for one in deliveries), default=0) > self._head:
+            with suppress(StoreError):
+                self._head = self._store.last_position()
+        return [one for one in deliveries if one.position <= self._head]
 
     def has_room(self, slot: int) -> bool:
         member = self._members.get(slot)

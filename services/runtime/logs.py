@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import orjson
 
-from services.runtime.settings import LogFormat, Settings
+from services.runtime.settings import LogFormat, LogLevel, Settings
 
 # What a caller may add to a line: `log.info("...", extra={"correlation_id": ...})`.
 _FIELDS = ("role", "consumer", "correlation_id", "traceparent", "position")
@@ -21,6 +21,8 @@ def write_logs(settings: Settings) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if settings.log_format is LogFormat.JSON else logging.Formatter(_TEXT))
     logging.basicConfig(level=settings.log_level.value, handlers=[handler])
+    # It writes ten lines a second while a broker is away; what is wrong is told by us, once.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
 _TEXT = "%(asctime)s %(levelname)s %(message)s"

@@ -127,6 +127,17 @@ def test_a_full_window_asks_for_a_pause_until_it_was_read() -> None:
     assert group.members.has_room(SLOT)
 
 
+def test_what_claims_to_be_beyond_the_log_is_of_another_one() -> None:
+    group = Group(open_store("memory:"))
+    group.members.assigned(frozenset({SLOT}))
+    group.members.step()
+    group.members.delivered([Delivery(SLOT, 9_999, 0, None)])
+    group.members.step()
+    group.members.delivered(append(group.store, 2))
+    group.members.step()
+    assert group.hired[0].seen == [1, 2]
+
+
 @dataclass
 class Lock:
     """A lead that is free or not."""
