@@ -207,6 +207,21 @@ def stock_show(
     report.show(report.stock_tables(found), as_json, found)
 
 
+@app.command()
+def insights(home: Home = DEFAULT_HOME, as_json: Json = False) -> None:
+    """What is going on now: orders, revenue and declines by window, the pace of articles, alerts."""
+    from services.outlook import insights_of
+    from services.runtime.settings import Settings
+    from services.wiring import open_reads
+
+    settings = Settings()
+    with open_reads(home, settings) as reads:
+        found = insights_of(reads.store, reads.views, settings)
+    if found is None:
+        raise Refused("nothing was counted yet: the role `insights` has to run (docs/cluster.md)")
+    report.show(report.insights_tables(found), as_json, found)
+
+
 # --- proving ---------------------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ def in_words(error: Exception) -> str | None:
     from services.audit.replay import ReplayRefused
     from services.cluster.faults import RoleRefused
     from services.gateway.import_faults import ImportRefused
+    from services.insights.board import BoardUnavailable
     from services.journal import JournalError
     from services.runtime.engine import StillFailing
     from services.runtime.http_calls import AddressRefused
@@ -24,8 +25,8 @@ def in_words(error: Exception) -> str | None:
     from services.wiring import HomeInUse
 
     known = (
-        AddressRefused, CodecError, HomeInUse, ImportRefused, JournalError, KafkaTrouble, RedisServerError,
-        ReplayRefused, RoleRefused, ServerRefused, StillFailing, StoreError, ViewsError,
+        AddressRefused, BoardUnavailable, CodecError, HomeInUse, ImportRefused, JournalError, KafkaTrouble,
+        RedisServerError, ReplayRefused, RoleRefused, ServerRefused, StillFailing, StoreError, ViewsError,
     )  # fmt: skip
     if isinstance(error, known):
         return str(error)

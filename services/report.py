@@ -18,6 +18,9 @@ from rich.text import Text
 
 from events.money import minor_exponent
 
+# Of 100: what fits on a screen.
+_FASTEST = 10
+
 
 class ReaderGone(Exception):
     """Nobody reads our standard output any more (`| head`): there is nobody left to tell."""
@@ -247,6 +250,33 @@ def _facts(value: Any) -> str:
     if isinstance(value, Mapping):
         return "  ".join(f"{name}={fact}" for name, fact in value.items())
     return str(value)
+
+
+def insights_tables(found: Mapping[str, Any]) -> RenderableType:
+    tables = [one for clock, windows in found["clocks"].items() for one in _clock_tables(clock, windows)]
+    return Group(*tables, Text("\nAlerts", style="bold"), *(list(map(_alert, found["alerts"])) or ["  none"]))
+
+
+def _clock_tables(clock: str, found: Mapping[str, Any]) -> list[RenderableType]:
+    hour = found["hours"][-1]
+    took = hour["placed_to_shipped"]
+    facts = {
+        **{f"orders, {channel}": count for channel, count in hour["orders"].items()},
+        **{f"revenue, {channel}": money(revenue) for channel, revenue in hour["revenue_minor"].items()},
+        "declined": hour["declines"],
+        "orders shipped": took["orders"],
+        "seconds from placed to shipped, p50": took["p50_s"],
+        "seconds from placed to shipped, p95": took["p95_s"],
+    }
+    title = f"\nThe hour from {_seconds(hour['start'])}" + ("" if clock == "wall" else f", {clock}")
+    pace = [[one["sku"], one["units_per_hour"]] for one in found["velocity"][:_FASTEST]]
+    return [_pairs(title, facts), *([_columns("\nFastest", ("sku", "units per hour"), pace)] if pace else [])]
+
+
+def _alert(alert: Mapping[str, Any]) -> str:
+    if alert["kind"] == "sells_out":
+        return f"  ! {alert['sku']} sells out in {alert['hours']:.1f} hours: {alert['available']:,} are available"
+    return f"  ! {alert['orders']:,} orders of one {alert['by']} within an hour, {alert['in_excess']:,} too many"
 
 
 def verify_tables(found: Mapping[str, Any]) -> RenderableType:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import fcntl
 import gc
-import logging
 import os
 import threading
 import time
@@ -26,6 +25,7 @@ from projections.runner import ProjectionRunner
 from projections.views import Views, ViewsUnavailable
 from services.inventory import worker as inventory
 from services.order import worker as order
+from services.outlook import watch
 from services.outside import Buyer, open_carrier, open_provider
 from services.payment import worker as payment
 from services.payment.provider import PaymentProvider
@@ -36,6 +36,7 @@ from services.runtime.calls import CallLoop
 from services.runtime.context import Context
 from services.runtime.effects import Effects
 from services.runtime.engine import Consumer, Engine
+from services.runtime.logs import write_logs
 from services.runtime.settings import Projector, Settings
 from services.runtime.worker import Worker
 from services.shipping import worker as shipping
@@ -91,7 +92,7 @@ def open_home(home: Path, settings: Settings | None = None) -> Iterator[House]:
     Raises HomeInUse, StoreUnavailable, RedisServerError or JournalError, each in words.
     """
     settings = settings or Settings()
-    _write_logs(settings)
+    write_logs(settings)
     home = made(home)
     collect_garbage_less_often()
     with ExitStack() as stack:
@@ -109,7 +110,7 @@ def open_home(home: Path, settings: Settings | None = None) -> Iterator[House]:
         context = Context(store, settings, utc_now, loop, bell.set, lambda classes: StoreFeed(store, classes))
         projections = _projections(stack, home, settings, store, views)
         engine = Engine(
-            _services(context, provider, carrier),
+            [*_services(context, provider, carrier), *watch(store, settings, bell.set)],
             followers=[projections],
             operating_faults=OPERATING_FAULTS,
             bell=bell,
@@ -123,11 +124,6 @@ def _refuse_a_clusters(store: EventStore) -> None:
         raise StoreUnavailable(
             "the store at WAYBILL_STORE_URL is a cluster's: its roles work on it (`waybill run`), this command must not"
         )
-
-
-def _write_logs(settings: Settings) -> None:
-    """To standard error; where logging is set up already (tests), that is left as it is."""
-    logging.basicConfig(level=settings.log_level.value, format="%(asctime)s %(levelname)s %(message)s")
 
 
 def collect_garbage_less_often() -> None:
@@ -161,7 +157,7 @@ def _services(context: Context, provider: PaymentProvider, carrier: Carrier) -> 
 def open_store_of(home: Path, settings: Settings | None = None) -> Iterator[EventStore]:
     """The event store of a home, to read: works while another process writes. StoreUnavailable if there is none."""
     settings = settings or Settings()
-    _write_logs(settings)
+    write_logs(settings)
     collect_garbage_less_often()
     if settings.store_url is None and not database(home).exists():
         raise StoreUnavailable(

@@ -22,6 +22,7 @@ WIRING = (
     "services/faults.py",
     "services/projector.py",
     "services/reads.py",
+    "services/outlook.py",
     "services/outside.py",
     "services/sandbox/*.py",
     "services/routing.py",
@@ -34,10 +35,16 @@ WIRING = (
 SHARED_BY_SERVICES = ("events", "services.runtime", "services.journal")
 
 # Modules that decide: the same input gives the same answer, always and everywhere.
-PURE = ("services/*/commands.py", "services/*/decider.py", "services/*/reactions.py", "services/*/state.py")
+PURE = (
+    *(f"services/*/{name}.py" for name in ("commands", "decider", "reactions", "state")),
+    *(
+        f"services/insights/{name}.py"
+        for name in ("windows", "quantiles", "counts", "fold", "buyers", "alerts", "report")
+    ),
+)
 PURE_LIBRARIES = frozenset(
-    "__future__ abc bisect collections dataclasses datetime decimal enum fractions functools hashlib heapq immutables "
-    "itertools math msgspec operator pydantic re types typing typing_extensions uuid".split()
+    "__future__ abc bisect collections dataclasses datetime decimal enum fractions functools hashlib heapq hmac "
+    "immutables itertools math msgspec operator pydantic re types typing typing_extensions uuid".split()
 )
 # From the runtime only the shapes in which reactions answer, nothing that runs.
 PURE_OF_RUNTIME = ("services.runtime.decider",)
@@ -54,7 +61,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "eventsourcing": ("events/store.py", "events/recorders/*.py"),
     "psycopg": ("events/store.py", "events/recorders/*.py"),
     "aiokafka": ("events/kafka/*.py",),
-    "redis": ("projections/redis_views.py",),
+    "redis": ("projections/redis_views.py", "services/insights/redis_board.py"),
+    "faust": ("services/insights/app.py",),
     "reportlab": ("services/shipping/pen.py",),
     "anyascii": ("services/shipping/pen.py",),
     "prometheus_client": (

@@ -25,24 +25,29 @@ def ensure_topics(
     partitions: int = SLOTS,
     replication: int = 1,
     patience_s: float = 0.0,
+    config: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Create those that are missing. Several processes may do so at once; topics that are there are left as they are.
 
-    Returns in words what differs from what was asked for, and works all the same. Waits `patience_s` for a broker that
-    is away. Raises KafkaUnavailable, KafkaRefused.
+    `config` are Kafka's own settings of a topic, for those that are made. Returns in words what differs from what was
+    asked for, and works all the same. Waits `patience_s` for a broker that is away.
+
+    Raises KafkaUnavailable, KafkaRefused.
     """
     wanted = sorted(set(topics))
     deadline = time.monotonic() + patience_s
     while True:
         try:
-            return asyncio.run(_ensure(settings, wanted, partitions, replication))
+            return asyncio.run(_ensure(settings, wanted, partitions, replication, config or {}))
         except KafkaUnavailable:
             if time.monotonic() + _PAUSE_S >= deadline:
                 raise
             time.sleep(_PAUSE_S)
 
 
-async def _ensure(settings: KafkaSettings, wanted: list[str], partitions: int, replication: int) -> list[str]:
+async def _ensure(
+    settings: KafkaSettings, wanted: list[str], partitions: int, replication: int, config: Mapping[str, str]
+) -> list[str]:
     admin = AIOKafkaAdminClient(**settings.options(ANSWER_S))
     try:
         async with asyncio.timeout(ANSWER_S):
@@ -50,7 +55,8 @@ async def _ensure(settings: KafkaSettings, wanted: list[str], partitions: int, r
             there = await _partitions(admin, wanted)
             missing = [topic for topic in wanted if topic not in there]
             if missing:
-                await _create(admin, missing, partitions, replication)
+                new = [NewTopic(topic, partitions, replication, topic_configs=dict(config)) for topic in missing]
+                await _create(admin, new)
         return _remarks(there, partitions)
     except FAULTS as error:
         raise await explain(error, "topics", settings) from error
@@ -64,14 +70,14 @@ async def _partitions(admin: AIOKafkaAdminClient, wanted: list[str]) -> dict[str
     return {one["topic"]: len(one["partitions"]) for one in found if one["topic"] in wanted}
 
 
-async def _create(admin: AIOKafkaAdminClient, missing: list[str], partitions: int, replication: int) -> None:
-    answer = await admin.create_topics([NewTopic(topic, partitions, replication) for topic in missing])
+async def _create(admin: AIOKafkaAdminClient, missing: list[NewTopic]) -> None:
+    answer = await admin.create_topics(missing)
     for topic, code, *message in answer.topic_errors:
         error = kafka.for_code(code)
         if error not in {kafka.NoError, kafka.TopicAlreadyExistsError}:
             raise _refusal(topic, error, message[0] if message else "")
-    for topic in missing:
-        await _until_known(admin, topic)
+    for one in missing:
+        await _until_known(admin, one.name)
 
 
 async def _until_known(admin: AIOKafkaAdminClient, topic: str) -> None:

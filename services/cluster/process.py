@@ -19,12 +19,14 @@ from events.store import CommitOutcomeUnknown, EventStore, StoreError, open_stor
 from projections.redis_server import ExternalRedis
 from projections.redis_views import RedisViews
 from projections.views import Views
-from services.cluster import intake
+from services.cluster import insights, intake
 from services.cluster.faults import RoleRefused
 from services.cluster.leaders import Led
 from services.cluster.measures import Measures
 from services.cluster.probes import Probes
 from services.cluster.roles import ROLES, Place
+from services.insights.board import BoardUnavailable
+from services.insights.consumer import TablesUnavailable
 from services.outside import open_carrier, open_provider
 from services.routing import CONSUMES, TOPICS
 from services.runtime import metrics
@@ -40,7 +42,9 @@ from services.wiring import OPERATING_FAULTS, House, collect_garbage_less_often,
 log = logging.getLogger(__name__)
 
 # A commit whose outcome stays unknown is put off as well: in PostgreSQL every append is fenced, and can be repeated.
-CLUSTER_FAULTS = (*OPERATING_FAULTS, CommitOutcomeUnknown, PublishFailed, KafkaUnavailable)
+CLUSTER_FAULTS = (
+    *OPERATING_FAULTS, CommitOutcomeUnknown, PublishFailed, KafkaUnavailable, BoardUnavailable, TablesUnavailable
+)  # fmt: skip
 # How long a thread that waits for news takes to notice that the process ends.
 _LISTEN_S = 0.5
 
@@ -63,6 +67,7 @@ def run(roles: Sequence[str], settings: Settings, *, say: Callable[[str], object
         _refuse_a_homes(place.store)
         _have_topics(place.kafka, settings)
         consumers = [ROLES[role](place) for role in roles if role in ROLES]
+        consumers += [insights.begin(place)] if INSIGHTS in roles else []
         engine = Engine(consumers, operating_faults=CLUSTER_FAULTS, bell=place.bell)
         inlets = [intake.begin(place)] if INTAKE in roles else []
         probes = _probes(stack, settings, Measures(place.store, engine, inlets, place.gauges))

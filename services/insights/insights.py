@@ -8,6 +8,7 @@ nor which part of the rows survived a crash.
 from __future__ import annotations
 
 import secrets
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -106,15 +107,16 @@ class Insights:
             self._fold.take(source, by_source[source], piece.reached, self._known)
         self._began, self._is_primed = piece.reached, self._is_primed or piece.is_last
 
-    def catch_up(self) -> int:
-        """Read and count up to the log's end; how many events that were."""
+    def catch_up(self, most_events: int = sys.maxsize) -> int:
+        """Read and count, up to the log's end or so many events; how many they were."""
         total = 0
-        while True:
+        while total < most_events:
             piece = self.read()
             self.count(piece)
             total += len(piece.events)
             if piece.is_last:
-                return total
+                break
+        return total
 
     # --- from a broker -----------------------------------------------------------------------------------------------
 
@@ -144,6 +146,11 @@ class Insights:
         for recorded in events:
             for one in self._buyers.take(recorded):
                 self._excess[one.order.order_id] = one
+
+    @property
+    def is_primed(self) -> bool:
+        """Whether it has been at the log's end: before that, what it has counted is a part, and no result."""
+        return self._is_primed
 
     # --- out ---------------------------------------------------------------------------------------------------------
 

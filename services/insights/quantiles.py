@@ -19,7 +19,7 @@ BOUNDS_S: tuple[float, ...] = tuple(
         lambda bound: bound < _LONGEST_S * GROWTH, accumulate([GROWTH] * 400, lambda one, by: one * by, initial=1.0)
     )
 )
-"""The upper ends of the buckets: 186 of them, 1 s to 400 days."""
+"""The upper ends of the buckets: 184 of them, 1 s to 430 days."""
 
 
 def bucket_of(duration_ms: int) -> str:

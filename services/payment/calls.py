@@ -42,6 +42,8 @@ INTENTS: frozenset[type[Event]] = frozenset(
 
 # The provider forgets a key after KEY_LIFETIME. Half of it leaves room for clocks that disagree.
 _SAFE_TO_RESEND = KEY_LIFETIME / 2
+# An inquiry does not tell how old its first intent is; but the pauses before the twentieth are eleven hours together.
+_MANY_ATTEMPTS = 20
 _FIRST_PAUSE_S = 5.0
 _LONGEST_PAUSE_S = 3_600.0
 
@@ -89,7 +91,7 @@ class PaymentCalls:
 
     async def _carry_out(self, intent: Recorded, inquiry: ProviderCall) -> say.PaymentCommand:
         asked_before = isinstance(intent.event, PaymentInquiryInitiated)
-        if asked_before or self._now() - intent.recorded_at > _SAFE_TO_RESEND:
+        if asked_before or self._key_may_be_forgotten(intent, inquiry):
             known = await self._provider.find(order_ref=inquiry.order_id)
             settled = self._settled(intent, inquiry, known)
             if settled is not None:
@@ -101,6 +103,9 @@ class PaymentCalls:
             settled = self._settled(intent, inquiry, known)
             return command if settled is None else settled
         return command
+
+    def _key_may_be_forgotten(self, intent: Recorded, inquiry: ProviderCall) -> bool:
+        return self._now() - intent.recorded_at > _SAFE_TO_RESEND or inquiry.attempt >= _MANY_ATTEMPTS
 
     def _settled(self, intent: Recorded, inquiry: ProviderCall, known: Payment | None) -> say.PaymentCommand | None:
         """What the provider's own books say about the operation; None if it has not happened there."""
@@ -128,8 +133,10 @@ class PaymentCalls:
             case AtProvider.EXPIRED | AtProvider.VOIDED | AtProvider.REFUNDED:
                 return say.RecordDeclined(_note(known.reason or known.state.value))
             case AtProvider.DECLINED:
-                # A declined payment of an earlier attempt does not answer a later one; sending with its key does.
-                return say.RecordDeclined(_note(known.reason)) if known.reference == inquiry.reference else None
+                # A declined payment of an earlier attempt does not answer a later one; sending with its key does, while
+                # the provider knows that key. After that it would be another payment: better that a person asks.
+                is_answer = known.reference == inquiry.reference or self._key_may_be_forgotten(intent, inquiry)
+                return say.RecordDeclined(_note(known.reason)) if is_answer else None
             case _:
                 assert_never(known.state)
 

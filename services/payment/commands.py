@@ -27,7 +27,14 @@ class UndoPayment(NamedTuple):
 
 
 class AskProvider(NamedTuple):
-    """Find out what became of the open operation: it is time, or somebody said that something changed."""
+    """Find out what became of the open operation: it is time, or somebody said that something changed.
+
+    With an `attempt` only if that is the one without an answer: whose time has come later than another question was
+    asked (by a webhook, by a second timekeeper) has nothing to ask any more, or questions would beget questions.
+    """
+
+    operation: PaymentOperation | None = None
+    attempt: int | None = None
 
 
 class ExpireAction(NamedTuple):

@@ -80,8 +80,9 @@ def decide(command: PaymentCommand, state: PaymentState) -> list[Event]:
             return _refunded(command, state)
         case RecordUndoFailed():
             return _undo_failed(command, state)
-        case AskProvider():
-            return _ask(state)
+        case AskProvider(operation, attempt):
+            is_late = attempt is not None and (operation, attempt) != (state.operation, state.attempt)
+            return [] if is_late else _ask(state)
         case ExpireAction():
             return _ask(state) if state.stage is Stage.ACTION_REQUIRED else []
         case _:

@@ -42,7 +42,8 @@ def _expire(recorded: Recorded) -> Iterable[Deadline]:
 
 def _ask_again(recorded: Recorded) -> Iterable[Deadline]:
     event = cast(PaymentOutcomeUnknown, recorded.event)
-    return (Deadline(event.ask_at, lambda _: Directive(recorded.stream, AskProvider()), clock=WALL_CLOCK),)
+    command = AskProvider(event.operation, event.attempt)
+    return (Deadline(event.ask_at, lambda _: Directive(recorded.stream, command), clock=WALL_CLOCK),)
 
 
 DEADLINES: SetsDeadlines = {PaymentActionRequired: _expire, PaymentOutcomeUnknown: _ask_again}

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import orjson
 
-from services.runtime.settings import LogFormat, LogLevel, Settings
+from services.runtime.settings import LogFormat, Settings
 
 # What a caller may add to a line: `log.info("...", extra={"correlation_id": ...})`.
 _FIELDS = ("role", "consumer", "correlation_id", "traceparent", "position")

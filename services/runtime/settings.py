@@ -117,5 +117,12 @@ class Settings(BaseSettings):
         12, ge=1, le=12, description="Partitions of each topic: a divisor of 12 shares evenly."
     )
     kafka_replication: int = Field(1, ge=1, le=5, description="Copies of each topic that Kafka keeps.")
+    insights_many_orders: int = Field(
+        20, ge=1, le=10_000, description="Orders of one customer, or to one address, within an hour before it is told."
+    )
+    insights_hold: bool = Field(False, description="Whether the orders beyond that are held for a person to look at.")
+    insights_sells_out_h: float = Field(
+        24.0, gt=0, le=8_784, description="An article that at its pace is gone within so many hours is told."
+    )
     metrics_host: str = Field("127.0.0.1", description="Where a role answers /livez, /readyz and /metrics.")
     metrics_port: int = Field(0, ge=0, le=65_535, description="Its port; 0: any free one.")

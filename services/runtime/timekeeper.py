@@ -96,9 +96,8 @@ class Timekeeper:
         return len(events)
 
     def _by_our_watch(self, recorded: Recorded, due_at: datetime) -> datetime:
-        """When it is due. A pause between two questions is kept although its end was set by a watch that is behind ours.
-
-        Otherwise two machines whose clocks differ by more than the longest pause would ask without any.
+        """When it is due. Pauses between questions are kept, also if a watch that is behind ours has set their ends:
+        else two machines whose clocks differ by more than the longest pause would ask without any.
         """
         asked_at = self._asked_at.get(recorded.stream)
         return due_at if asked_at is None else max(due_at, asked_at + (due_at - recorded.recorded_at))

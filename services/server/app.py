@@ -24,6 +24,7 @@ from services.gateway.clerk import Clerk
 from services.gateway.door import Door
 from services.gateway.group_commit import GroupCommit
 from services.gateway.http import Counters, commands_router
+from services.gateway.insights_api import insights_router
 from services.gateway.orders_api import OrderCommands
 from services.gateway.sandbox_api import SandboxBuyer
 from services.gateway.sender import ACTOR, Senders
@@ -31,6 +32,7 @@ from services.gateway.warehouse_api import Paper, Step, WarehouseCommands
 from services.order.commands import CancelOrder, CorrectOrder, HoldOrder, ReleaseHold
 from services.order.decider import DECIDER as ORDER
 from services.order.validation import address_problems
+from services.outlook import outlook
 from services.payment.commands import AskProvider
 from services.payment.decider import DECIDER as PAYMENT
 from services.runtime.decider import Cause
@@ -61,6 +63,7 @@ def build(house: House, is_running: Callable[[], bool]) -> Application:
     operations = Operations(house.store, house.views, house.engine, is_running, left_to_people=by_hand)
     sources = Sources(house.views, house.store.last_position, operations.consumers)
     live = Live(SummaryReader(sources), threads, in_words=in_words)
+    insights = outlook(house.store, house.views, house.settings)
     intake = GroupCommit(Arrivals(house.store), ring=house.bell.set)
 
     @asynccontextmanager
@@ -68,12 +71,14 @@ def build(house: House, is_running: Callable[[], bool]) -> Application:
         yield
         await live.close()
         await intake.close()
+        insights.close()
         threads.close()
 
     api = _api(lifespan)
     api.include_router(commands_router(_counters(house, intake)))
     api.include_router(operations_router(operations, threads))
     api.include_router(queries_router(Queries(sources, threads, live)))
+    api.include_router(insights_router(insights.seen))
     api.include_router(page_router())
     api.mount("/static", static_files())
     return Application(Door(api, max_body_bytes=house.settings.max_body_bytes), api, live)

@@ -17,6 +17,7 @@ from events.store import CommitOutcomeUnknown, StoreUnavailable, VersionConflict
 from projections.views import ViewsUnavailable
 from services.gateway.group_commit import IntakeOverloaded
 from services.gateway.problems import complaint, named_place
+from services.insights.board import BoardUnavailable
 from services.payment.provider import ProviderTimeout, ProviderUnavailable
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ _LATER: dict[type[Exception], str] = {
     IntakeOverloaded: "More is coming in than can be taken. Nothing was taken: send the same again.",
     ProviderUnavailable: "The sandbox provider cannot keep its books. Nothing was done: send the same again.",
     ProviderTimeout: "The sandbox provider did not answer. Send the same again: it is done once.",
+    BoardUnavailable: "The insights are away for the moment (Redis). Commands are taken all the same.",
     ViewsUnavailable: "The read models are away for the moment (Redis). Commands are taken all the same.",
 }
 """Faults that pass."""

@@ -31,7 +31,9 @@ class RequestLabel(NamedTuple):
 
 
 class AskCarrier(NamedTuple):
-    """Find out whether the label was bought."""
+    """Find out whether the label was bought. With an `attempt` only if that is the one without an answer."""
+
+    attempt: int | None = None
 
 
 class RecordLabel(NamedTuple):

@@ -58,8 +58,8 @@ def decide(command: ShippingCommand, state: FulfillmentState) -> list[Event]:
             return _track(command, state)
         case RequestLabel():
             return _request_label(state)
-        case AskCarrier():
-            return _ask(state)
+        case AskCarrier(attempt):
+            return _ask(state) if attempt in (None, state.attempt) else []
         case RecordLabelRefused(reason):
             return [LabelRefused(**_ids(state), reason=reason)] if state.asking else []
         case RecordLabelUnknown(ask_at):

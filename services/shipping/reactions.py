@@ -45,7 +45,8 @@ SANDBOX_WAREHOUSE: Reactions = {FulfillmentOpened: _pick_and_pack, LabelPurchase
 
 def _ask_again(recorded: Recorded) -> Iterable[Deadline]:
     event = cast(LabelOutcomeUnknown, recorded.event)
-    return (Deadline(event.ask_at, lambda _: Directive(recorded.stream, ask.AskCarrier()), clock=WALL_CLOCK),)
+    command = ask.AskCarrier(event.attempt)
+    return (Deadline(event.ask_at, lambda _: Directive(recorded.stream, command), clock=WALL_CLOCK),)
 
 
 DEADLINES: SetsDeadlines = {LabelOutcomeUnknown: _ask_again}

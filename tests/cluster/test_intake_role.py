@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,9 @@ class Role:
             store.close()
         return Counter(one.event.number for one in found if isinstance(one.event, OrderPlaced))
 
+    def has_taken_more_than(self, orders: int) -> bool:
+        return self.placed().total() > orders
+
     def get(self, path: str) -> str:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.process.port}{path}", timeout=5) as answer:
@@ -78,7 +82,7 @@ def test_a_role_that_is_killed_and_started_again_takes_every_order_once(role: Ro
     role.process.start()
     for first in (0, 400):
         role.send(first, 400)
-        until(lambda begun=first: role.placed().total() > begun, what="taking the first of them")
+        until(partial(role.has_taken_more_than, first))
         role.process.kill()
         role.send(first, 400)
         role.process.start()

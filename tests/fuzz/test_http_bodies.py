@@ -96,6 +96,14 @@ def test_what_is_no_number_is_no_quantity(quantity: Any, shop: ShopServer) -> No
     assert shop.http.put("/stock/thresholds", json=thresholds).status_code == 422
 
 
+def test_a_wrong_name_of_a_request_is_refused_where_nothing_is_left_to_do_as_well(shop: ShopServer) -> None:
+    body = {"reservation_id": "released", "lines": [{"sku": "SPOILED-3", "quantity": 1}]}
+    assert shop.post("/stock/reservations", body).status_code == 201
+    for status, name in ((200, "one"), (200, "two"), (422, "three words here")):
+        gone = shop.http.delete("/stock/reservations/released", headers={"Idempotency-Key": name})
+        assert gone.status_code == status, gone.text
+
+
 def test_an_address_names_all_the_methods_that_it_takes(shop: ShopServer) -> None:
     assert shop.http.request("OPTIONS", "/orders").headers["Allow"] == "GET, POST"
     assert shop.http.request("PATCH", "/summary").headers["Allow"] == "GET"

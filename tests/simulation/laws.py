@@ -10,15 +10,16 @@ from events.base import Recorded
 from events.codec import Unreadable
 from events.inventory import StockAdjusted, StockReceived, stock_stream
 from events.order import Hold, OrderPlaced, PaymentRequested, order_stream
-from events.payment import PaymentCaptured, PaymentInitiated, PaymentRefunded
+from events.payment import PaymentCaptured, PaymentInitiated, PaymentOutcomeUnknown, PaymentRefunded
 from events.runtime import EventParked
-from events.shipping import LabelRequested, ParcelShipped
+from events.shipping import LabelOutcomeUnknown, LabelRequested, ParcelShipped
 from events.store import EventStore
 from projections.catalogue import PROJECTIONS
 from projections.memory_views import MemoryViews
 from projections.runner import ProjectionRunner
 from services.audit.law import Law
 from services.audit.verify import verify
+from services.inventory.allocation import shortage
 from services.inventory.decider import DECIDER as INVENTORY
 from services.order.decider import DECIDER as ORDER
 from services.order.state import OrderState, Status
@@ -128,6 +129,17 @@ def nobody_waits(ending: Ending) -> Iterator[str]:
                     yield f"{consumer.name} has parked position {parked.position}: {parked.reason}"
 
 
+# Within the longest outage a pause of up to an hour is made between two questions; people and webhooks ask as well.
+MOST_QUESTIONS = 100
+
+
+def nobody_asks_without_end(ending: Ending) -> Iterator[str]:
+    questions = Counter(recorded.stream for recorded in ending.of_type(PaymentOutcomeUnknown, LabelOutcomeUnknown))
+    for stream, count in questions.items():
+        if count > MOST_QUESTIONS:
+            yield f"{stream}: {count} questions without an answer"
+
+
 # --- goods ---------------------------------------------------------------------------------------------------------
 
 
@@ -162,6 +174,13 @@ def nothing_is_kept_for_closed_orders(ending: Ending) -> Iterator[str]:
             yield f"the order {order_id} is {state.status.value}, and goods are kept for it"
         if state.closed and order_id in stock.backorders:
             yield f"the order {order_id} is {state.status.value}, and waits for goods"
+
+
+def nobody_waits_for_what_is_there(ending: Ending) -> Iterator[str]:
+    stock = Desk(ending.store, INVENTORY).state(stock_stream())
+    for order_id, waiting in stock.backorders.items():
+        if not shortage(waiting.lines, stock.free):
+            yield f"the order {order_id} waits for goods that are there"
 
 
 def no_reservation_outlives_its_time(ending: Ending) -> Iterator[str]:
@@ -257,8 +276,10 @@ LAWS = (
     every_order_ends_or_waits_for_a_reason,
     every_hold_has_its_reason,
     nobody_waits,
+    nobody_asks_without_end,
     nothing_is_oversold,
     nothing_is_kept_for_closed_orders,
+    nobody_waits_for_what_is_there,
     no_reservation_outlives_its_time,
     one_label_for_each_parcel,
     the_providers_books_equal_ours,

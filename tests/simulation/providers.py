@@ -71,7 +71,8 @@ class Line:
             await asyncio.sleep(faults.draw(Fault.ANSWER_SLOW).choice((0.05, 2.0, 9.0, 30.0)))
         if faults.strikes(Fault.NONSENSE, whom):
             raise ValueError("an answer that nobody foresaw")
-        self._world.story.note(self._name, "answers: {}", answer)
+        told = f"{len(answer)} scans" if isinstance(answer, list) else answer
+        self._world.story.note(self._name, "answers: {}", told)
         return answer
 
     async def _travel(self, whom: str) -> None:

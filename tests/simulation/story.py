@@ -36,5 +36,5 @@ class Story:
 
     def last(self, count: int, *, about: str = "") -> list[str]:
         """The last lines in which this text occurs."""
-        told = [str(line) for line in self._lines]
-        return [line for line in told if about in line][-count:]
+        told = [line for line in map(str, self._lines) if about in line]
+        return told[max(0, len(told) - count) :]

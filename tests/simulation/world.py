@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 MAX_TURNS = 100_000
 # Time to put things right: parcels abroad take four days, buyers may act for three, retries pause for an hour.
 PEACE_S = 5 * DAY_S
+# After people have looked: what was parked may wait for its buyer for three days.
+SECOND_PEACE_S = 4 * DAY_S
 
 
 class World:
@@ -98,7 +100,7 @@ class World:
         if not self._run(PEACE_S):
             return
         self._people_look()
-        if not self._run(DAY_S):
+        if not self._run(SECOND_PEACE_S):
             return
         if self.draw.random() < 0.3:
             for order in self.orders:

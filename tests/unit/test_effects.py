@@ -14,7 +14,7 @@ import pytest
 from events.base import Event, Recorded
 from events.feed import StoreFeed
 from events.order import OrderKey
-from events.payment import PaymentInitiated, PaymentVoided, payment_stream
+from events.payment import PaymentInitiated, PaymentOutcomeUnknown, PaymentVoided, payment_stream
 from events.recorders.memory import MemoryRecorder
 from events.runtime import parking_stream
 from events.store import EventStore, StoreUnavailable
@@ -85,6 +85,7 @@ class Till:
             now=Clock(),
             news=lambda: None,
             lanes=lanes,
+            unknown_outcomes=(PaymentOutcomeUnknown,),
         )
 
 
@@ -217,9 +218,11 @@ def test_a_call_without_an_answer_becomes_an_unknown_outcome_and_is_settled_by_a
     effects = till.effects(desk=desk)
     until(effects)
     assert types(till.store, stream) == ["payment.initiated", "payment.outcome_unknown"]
+    assert effects.unknown == 1
     desk.execute(Directive(stream, AskProvider()), Cause(NOON, ORDER, "deadline", "payment.timekeeper"))
     until(effects)
     assert types(till.store, stream)[2:] == ["payment.inquiry_initiated", "payment.authorized"]
+    assert effects.unknown == 0
     assert len(provider.ledger()) == 1
 
 

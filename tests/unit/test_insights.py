@@ -18,11 +18,12 @@ from services.insights.fold import Fold
 from services.insights.history import KnownJourneys
 from services.insights.report import report
 from services.insights.windows import MINUTE_MS, to_ms
-from tests.examples import HOUR, NOON
+from tests.examples import HOUR, NOON, ORDER, OTHER_ORDER
 from tests.insights import KEY, MINUTE, an_hour, recorded_decline, recorded_order, recorded_shipping
 
 AN_HOUR = an_hour()
-ONE_O_CLOCK = to_ms(NOON + HOUR)
+LAST_MINUTE = to_ms(NOON + HOUR - MINUTE)
+"""Of the hour."""
 
 
 def journeys(events: Sequence[Recorded]) -> KnownJourneys:
@@ -37,12 +38,12 @@ def folded(events: Sequence[Recorded], rows: dict[str, Any] | None = None, **opt
     return fold
 
 
-def shown(fold: Fold, now_ms: int = ONE_O_CLOCK) -> dict[str, Any]:
+def shown(fold: Fold, now_ms: int = LAST_MINUTE) -> dict[str, Any]:
     found = report(fold, Buyers(1_000, KEY), now_ms, available=lambda _: {}, sells_out_h=24)
     return {name: found[name] for name in ("clocks", "alerts")}
 
 
-def wall(fold: Fold, now_ms: int = ONE_O_CLOCK) -> dict[str, Any]:
+def wall(fold: Fold, now_ms: int = LAST_MINUTE) -> dict[str, Any]:
     found: dict[str, Any] = shown(fold, now_ms)["clocks"][WALL_CLOCK]
     return found
 
@@ -66,7 +67,7 @@ def test_orders_and_revenue_per_minute_by_channel() -> None:
 
 
 def test_declines_per_minute() -> None:
-    events = [recorded_decline(1, "a", at=NOON), recorded_decline(2, "b", at=NOON + 2 * MINUTE)]
+    events = [recorded_decline(1, ORDER, at=NOON), recorded_decline(2, OTHER_ORDER, at=NOON + 2 * MINUTE)]
     assert [minute["declines"] for minute in wall(folded(events))["minutes"]] == [1, 1]
     assert wall(folded(events))["hours"][-1]["declines"] == 2
 
@@ -76,7 +77,7 @@ def test_demand_per_sku_within_the_last_hour() -> None:
         recorded_order(1, at=NOON - 2 * HOUR, sku="OLD", units=99),
         recorded_order(2, at=NOON + HOUR / 2, sku="SLOW", units=2),
         recorded_order(3, at=NOON + HOUR / 2, sku="FAST", units=3),
-        recorded_order(4, at=NOON + HOUR, sku="FAST", units=3),
+        recorded_order(4, at=NOON + HOUR - MINUTE, sku="FAST", units=3),
     ]
     assert wall(folded(events))["velocity"] == [
         {"sku": "FAST", "units_per_hour": 6},
@@ -117,7 +118,7 @@ def test_what_comes_late_is_counted_where_it_belongs_and_what_comes_too_late_as_
         recorded_order(2, at=NOON + HOUR / 2),
         recorded_order(3, at=NOON - HOUR),
     ]
-    found = wall(folded(events, keep_min=60))
+    found = wall(folded(events, keep_min=60), to_ms(NOON + HOUR))
     assert [minute["start"][11:16] for minute in found["minutes"]] == ["12:30", "13:00"]
     assert found["late"] == 1
 

@@ -303,6 +303,18 @@ def test_an_earlier_refusal_is_not_taken_for_the_answer_to_a_later_attempt() -> 
     assert shop.carry_out(inquiry, 5) == RecordAuthorized("pay_00000002", TOTAL_MINOR)
 
 
+def test_a_refusal_whose_key_was_forgotten_is_not_asked_for_again() -> None:
+    """The buyer failed, the answer was lost, and it was taken up again days later: not a second payment."""
+    shop = Shop()
+    shop.carry_out(authorize("tok_action"))
+    shop.provider.fail_action(PAY)
+    shop.now += 5 * DAY
+    assert shop.carry_out(authorize("tok_action"), recorded_at=NOON) == RecordDeclined("action_failed")
+    late = ask(AUTHORIZE, 1, attempt=20, token="tok_action", reference=None)
+    assert shop.carry_out(late, 40) == RecordDeclined("action_failed")
+    assert shop.payments == 1
+
+
 def test_in_an_imported_history_the_buyers_time_runs_on_its_own_clock() -> None:
     shop = Shop()
     shop.now += 1000 * DAY

@@ -226,6 +226,14 @@ def test_another_attempt_is_not_asked_about_under_the_old_name() -> None:
     )
 
 
+def test_a_question_whose_time_has_come_too_late_is_not_asked() -> None:
+    """Two timekeepers, or one and a webhook: each question without an answer leads to one more, not to two."""
+    asked_meanwhile = (*ASKING, unknown(AUTHORIZE), inquiry(AUTHORIZE, 1, reference=None), unknown(AUTHORIZE, 2))
+    given(*asked_meanwhile).when(AskProvider(AUTHORIZE, 1)).then_nothing()
+    given(*asked_meanwhile).when(AskProvider(CAPTURE, 2)).then_nothing()
+    given(*asked_meanwhile).when(AskProvider(AUTHORIZE, 2)).then(inquiry(AUTHORIZE, 1, 2, reference=None))
+
+
 @pytest.mark.parametrize("history", [ASKING, PROMISED, TAKEN, (*ASKING, DECLINED), (*WAITING_FOR_BUYER, AUTHORIZED)])
 def test_time_is_over_only_for_a_buyer_who_is_waited_for(history: tuple[Event, ...]) -> None:
     given(*history).when(ExpireAction()).then_nothing()

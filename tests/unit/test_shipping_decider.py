@@ -169,6 +169,12 @@ def test_an_unknown_label_is_asked_about_under_the_same_key_until_it_is_known() 
     )
 
 
+def test_a_question_whose_time_has_come_too_late_is_not_asked() -> None:
+    asked_meanwhile = (*BOXED, unknown(1), inquiry(1), unknown(2))
+    given(*asked_meanwhile).when(AskCarrier(1)).then_nothing()
+    given(*asked_meanwhile).when(AskCarrier(2)).then(inquiry(2))
+
+
 def test_an_unknown_label_may_turn_out_to_be_refused() -> None:
     given(*BOXED, unknown(1)).when(AskCarrier(), REFUSED).then(inquiry(1), LABEL_REFUSED)
 

@@ -174,6 +174,11 @@ def _drop_a_deadline_when_the_store_is_away() -> list[Patch]:
     return [Patch(Timekeeper, "_issue", issue)]
 
 
+def _leave_no_pause_where_clocks_differ() -> list[Patch]:
+    """A bug that there really was, and that this simulator found."""
+    return [Patch(Timekeeper, "_by_our_watch", lambda self, recorded, due_at: due_at)]
+
+
 def _track_past_open_intents() -> list[Patch]:
     def advance(self: Any, closing: Any) -> Tracked | None:
         return Tracked(self.name, self.position) if self.position > self._tracked else None
@@ -211,6 +216,7 @@ BUGS = [
     Bug("swallow what cannot be read", _swallow_what_cannot_be_read),
     Bug("forget deadlines at a restart", _forget_deadlines_at_a_restart),
     Bug("drop a deadline when the store is away", _drop_a_deadline_when_the_store_is_away),
+    Bug("leave no pause where clocks differ", _leave_no_pause_where_clocks_differ),
     Bug("track past intents that are open", _track_past_open_intents),
     Bug("lose answers when the store is away", _lose_answers_when_the_store_is_away),
 ]

@@ -23,6 +23,7 @@ from services.payment import decider as payment
 from services.payment import reactions as payment_reactions
 from services.payment import worker as payment_worker
 from services.payment.calls import PaymentCalls
+from services.payment.provider import PaymentState as AtProvider
 from services.payment.provider import ProviderTimeout, ProviderUnavailable
 from services.runtime.decider import Directive
 from services.shipping import decider as shipping
@@ -102,6 +103,28 @@ def _keep_the_money_of_the_cancelled() -> list[Patch]:
 
 def _wait_for_the_buyer_for_ever() -> list[Patch]:
     return [Patch(payment_reactions.DEADLINES, PaymentActionRequired, MISSING)]
+
+
+def _send_the_refused_again_under_a_forgotten_key() -> list[Patch]:
+    """A bug that there really was, and that this simulator found."""
+    honest = PaymentCalls._authorization
+
+    def authorization(self: Any, intent: Recorded, inquiry: Any, known: Any) -> Any:
+        if known.state is AtProvider.DECLINED and known.reference != inquiry.reference:
+            return None
+        return honest(self, intent, inquiry, known)
+
+    return [Patch(PaymentCalls, "_authorization", authorization)]
+
+
+def _let_questions_beget_questions() -> list[Patch]:
+    """A bug that there really was, and that this simulator found: old questions have their time as well."""
+    honest = payment.decide
+
+    def decide(command: Any, state: Any) -> list[Event]:
+        return honest(say.AskProvider() if isinstance(command, say.AskProvider) else command, state)
+
+    return [Patch(payment_worker, "DECIDER", payment.DECIDER._replace(decide=decide))]
 
 
 def _send_without_money() -> list[Patch]:
@@ -278,6 +301,8 @@ BUGS = [
     Bug("forget the void that waits for an outcome", _forget_the_void_that_waits),
     Bug("keep the money of the cancelled", _keep_the_money_of_the_cancelled),
     Bug("wait for the buyer for ever", _wait_for_the_buyer_for_ever),
+    Bug("send the refused again under a forgotten key", _send_the_refused_again_under_a_forgotten_key),
+    Bug("let questions beget questions", _let_questions_beget_questions),
     Bug("send without money", _send_without_money),
     Bug("capture before it has left", _capture_before_it_has_left),
     Bug("keep the goods of the cancelled", _do_not_release_the_goods_of_the_cancelled),
