@@ -73,7 +73,9 @@ class InsightsConsumer:
         quiet_s: float = QUIET_S,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`board` None: nobody looks. `hold` None: alerts are shown, nothing is asked for."""
+        """`board` None: nobody looks. `hold` None: alerts are shown, nothing is asked for. `quiet_s` 0: the log is all
+        there is, and is looked into at every step.
+        """
         self._lead = lead
         self._open_tables = open_tables
         self._make = make
@@ -163,7 +165,7 @@ class InsightsConsumer:
         now_s = self._clock_s()
         if now_s < self._heard_s + self._quiet_s:
             return 0
-        self._heard_s = now_s - self._quiet_s + self.LOOK_EVERY_S
+        self._heard_s = now_s - self._quiet_s + min(self.LOOK_EVERY_S, self._quiet_s)
         return self._read_on(insights)
 
     # --- going out ---------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from events.base import WALL_CLOCK, Recorded, Tracked
 from events.codec import CodecError, Unreadable
@@ -30,6 +30,10 @@ class Poller:
     MAX_OUT = 1_000
     # A parcel that was not delivered in this time will not be: carriers close their books earlier.
     MAX_AGE = timedelta(days=90)
+    # Whoever takes over has all open things to take up, and none of them is due soon: new work beside it must not wait
+    # for that. In steady work no page is that large.
+    LARGE_PAGE = 100
+    PAUSE_AFTER_LARGE_PAGE = timedelta(seconds=1)
 
     def __init__(
         self, name: str, *, store: EventStore, feed: Feed, desk: Desk, call: Call, is_open: IsOpen,
@@ -46,6 +50,7 @@ class Poller:
         self._is_open = is_open
         self._now = now
         self._every = timedelta(seconds=every_s)
+        self._take_up_at = datetime.min.replace(tzinfo=UTC)
         self._due: list[tuple[datetime, int]] = []
         self._open: dict[int, Recorded] = {}
         self._out: set[int] = set()
@@ -68,8 +73,11 @@ class Poller:
         return max(0.0, (self._due[0][0] - self._now()).total_seconds()) if self._due else None
 
     def _take_up(self) -> int:
+        now = self._now()
+        if now < self._take_up_at <= now + self.PAUSE_AFTER_LARGE_PAGE:  # later than that: the clock was set back
+            return 0
         page = self._feed.read(self.position, self.MAX_OUT)
-        events, now = page.beyond(self.position), self._now()
+        events = page.beyond(self.position)
         with suppress(CodecError):  # each is looked at by itself below
             self._desk.load(recorded.stream for recorded in events)
         # Nobody can be asked about what cannot be read. Whoever acts on it parks it; here a later start tries again.
@@ -81,6 +89,8 @@ class Poller:
             due = now + self._every if recorded.clock == WALL_CLOCK else now
             heapq.heappush(self._due, (due, recorded.position))
         self.position = page.reached
+        if len(events) >= self.LARGE_PAGE and all(one.clock == WALL_CLOCK for one in events):
+            self._take_up_at = now + self.PAUSE_AFTER_LARGE_PAGE
         if not self._open:
             self._track()
         return len(events)

@@ -21,7 +21,10 @@ from events.kafka import KafkaPublisher, KafkaSettings, ensure_topics
 from events.order import OrderHeld, OrderKey, order_stream
 from events.payment import PaymentDeclined
 from events.relay import Relay
+from events.slots import Delivery
 from events.store import EventStore, open_store, utc_now
+from services.insights.app import CHANGELOG_CONFIG, SOURCES, FaustTables, Names, source_of
+from services.insights.fold import Rows
 from services.insights.insights import Insights, Limits
 from services.insights.redis_board import RedisBoard
 from services.insights.windows import to_ms
@@ -173,6 +176,59 @@ def test_too_many_orders_are_held_once_though_the_process_is_killed(cluster: Clu
     until(lambda: held(cluster.store) if len(held(cluster.store)) == 2 else None)
     time.sleep(2.0)
     assert held(cluster.store) == {order_stream(OrderKey("web", str(number)).order_id): 1 for number in (5, 6)}
+
+
+# --- Faust alone -----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _tables(settings: KafkaSettings, names: Names) -> Iterator[tuple[FaustTables, Rows]]:
+    tables = FaustTables(settings, ring=lambda: None, names=names)
+    try:
+        yield tables, until(tables.rows)
+        assert tables.trouble is None
+    finally:
+        tables.close()
+
+
+@pytest.mark.parametrize("partitions", [5, 12])
+def test_events_come_through_faust_and_rows_come_back_from_its_changelog(
+    real_kafka: KafkaServer, topic_prefix: str, partitions: int
+) -> None:
+    # given topics of any number of partitions, and a relay
+    settings = KafkaSettings(real_kafka.bootstrap)
+    names = Names(topic_prefix + "app", {"order": topic_prefix + "order", "payment": topic_prefix + "payment"})
+    ensure_topics(settings, names.facts.values(), partitions=partitions)
+    ensure_topics(settings, [names.changelog], config=CHANGELOG_CONFIG)
+    store, publisher = open_store("memory:"), KafkaPublisher(settings)
+    routes = [one._replace(topic=topic_prefix + name) for one in FACTS if (name := one.topic[8:]) in names.facts]
+    relay = Relay(store, publisher, routes)
+    # when events are published while Faust runs
+    with _tables(settings, names) as (tables, rows):
+        append(store, [(order(number), utc_now()) for number in range(40)])
+        append(store, [(PaymentDeclined(order_id=order(1).order_id, reason="no"), utc_now())])
+        relay.step()
+        found: dict[int, tuple[str, Delivery]] = {}
+
+        def all_of_them() -> bool | None:
+            found.update(
+                {one.position: (source, one) for source, one in tables.deliveries() if one.recorded is not None}
+            )
+            return len(found) == 41 or None
+
+        until(all_of_them)
+        # then they come, each in its slot, and rows are kept for the next process; what is removed is not
+        for recorded in store.read_after(0, limit=50):
+            source, delivery = found[recorded.position]
+            assert (source, delivery.recorded) == (source_of(recorded), recorded)
+        for source in SOURCES:
+            rows[source] = {"p": 1}
+            rows[source] = {"p": 2}
+        rows["order/03|0|wall"] = {"p": 1}
+        rows.pop("order/03|0|wall", None)
+    with _tables(settings, names) as (_, again):
+        assert dict(again) == {source: {"p": 2} for source in SOURCES}
+    publisher.close()
 
 
 def held(store: EventStore) -> dict[str, int]:

@@ -56,6 +56,7 @@ OPERATIONS = (
     "GET /fulfillments/{fulfillment_id}/{paper}.pdf",
     "POST /sandbox/payments/{order_id}/complete",
     "POST /sandbox/payments/{order_id}/fail",
+    "GET /insights",
     "GET /summary",
     "GET /healthz",
     "GET /metrics",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from events.base import Event
-from events.feed import Feed, StoreFeed
+from events.feed import Feed, StoreFeed, spellings
 from events.relay import Relay
 from events.slots import SlotFeed, SlotWindow
 from projections.catalogue import PROJECTIONS
@@ -14,12 +14,16 @@ from projections.runner import ProjectionRunner
 from services.cluster.leaders import Led
 from services.cluster.members import Members
 from services.inventory import worker as inventory
+from services.inventory.reactions import DEADLINES as INVENTORY
 from services.order import worker as order
 from services.payment import worker as payment
+from services.payment.reactions import DEADLINES as PAYMENT
 from services.routing import INBOXES, ROUTES
 from services.runtime.context import Context
 from services.runtime.engine import Consumer
+from services.runtime.timekeeper import MOVES_CLOCKS
 from services.shipping import worker as shipping
+from services.shipping.reactions import DEADLINES as SHIPPING
 from tests.simulation.broker import Broker, Fetcher
 from tests.simulation.process import Process
 from tests.simulation.shop import counter
@@ -28,9 +32,10 @@ from tests.simulation.station import Part
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-# A quiet slot's consumers look into the log after three seconds and a half, the relay marks quiet slots every second.
-MEMBERS_LOOK_S = Members.QUIET_S + Members.LOOK_EVERY_S + 0.1
-RELAY_MARKS_S = Relay.MARK_EVERY_S + 0.1
+SETS_DEADLINES = spellings(frozenset({*PAYMENT, *INVENTORY, *SHIPPING}) | MOVES_CLOCKS)
+
+# How long the engine's thread takes to wake up when the broker's thread rings.
+BELL_S = 0.005
 
 Role = Callable[[Process], list[Part]]
 
@@ -72,29 +77,34 @@ def _service(service: str) -> Role:
             return _workers(service, context, process.world)
 
         members = Members(
-            service, process.store, hire, news=lambda: process.wake(members), clock_s=process.world.clock.s
+            service, process.store, hire, news=lambda: process.wake(members, BELL_S), clock_s=process.world.clock.s
         )
+        members.QUIET_S = process.world.quiet_s
         fetcher = Fetcher(process, process.world.broker.groups[service], members)
         return [
-            Part(members, follows_log=False, hears_calls=True, patience_s=MEMBERS_LOOK_S),
+            Part(members, follows_log=False, hears_calls=True, patience_s=members.QUIET_S + members.LOOK_EVERY_S + 0.1),
             Part(fetcher, follows_log=False),
         ]
 
     return begin
 
 
-def _led(name: str, hire: Callable[[Process], Sequence[Consumer]], patience_s: float | None = None) -> Role:
+def _led(name: str, hire: Callable[[Process], Sequence[Consumer]], types: frozenset[str] | None = None) -> Role:
     """Work that one process does at a time."""
 
     def begin(process: Process) -> list[Part]:
+        world = process.world
         led = Led(name, process.store.leadership(name), lambda: hire(process))
-        return [Part(led, patience_s=patience_s, lag_s=process.world.news_lag_s)]
+        patience_s = world.mark_every_s + 0.1 if name == "relay" else None
+        return [Part(led, types=types, patience_s=patience_s, lag_s=world.news_lag_s)]
 
     return begin
 
 
 def _relay(process: Process) -> Sequence[Consumer]:
-    return [Relay(process.store, process.world.broker, ROUTES, clock_s=process.world.clock.s)]
+    relay = Relay(process.store, process.world.broker, ROUTES, clock_s=process.world.clock.s)
+    relay.MARK_EVERY_S = process.world.mark_every_s
+    return [relay]
 
 
 def _timekeepers(process: Process) -> Sequence[Consumer]:
@@ -115,8 +125,8 @@ ROLES: dict[str, Role] = {
     "payment": _service("payment"),
     "inventory": _service("inventory"),
     "shipping": _service("shipping"),
-    "relay": _led("relay", _relay, RELAY_MARKS_S),
-    "timekeeper": _led("timekeeper", _timekeepers),
+    "relay": _led("relay", _relay),
+    "timekeeper": _led("timekeeper", _timekeepers, SETS_DEADLINES),
     "projections": _led("projections", _projections),
     "gateway": lambda process: [counter(process)],
 }

@@ -131,9 +131,11 @@ class Process:
             if station.part.hears_calls and consumer in (None, station.part.consumer):
                 station.call_finished()
 
-    def wake(self, consumer: object) -> None:
+    def wake(self, consumer: object, lag_s: float = 0.0) -> None:
         station = self._by_consumer.get(id(consumer))
-        if station is not None:
+        if station is not None and lag_s:
+            self.world.scheduler.by(lag_s, station.actor)
+        elif station is not None:
             self.world.scheduler.wake(station.actor)
 
     def wake_all(self) -> None:

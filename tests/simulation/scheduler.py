@@ -34,7 +34,7 @@ class Scheduler:
     def __init__(self, clock: Clock, draw: Random) -> None:
         self._clock = clock
         self._draw = draw
-        self._pace_us = draw.choice((200, 2_000, 20_000))
+        self._pace_us = draw.choice((200, 1_000, 5_000))
         self._ready: list[Actor] = []
         self._timers: list[tuple[int, int, Actor | Callable[[], None]]] = []
         self._numbers = 0
@@ -99,12 +99,12 @@ class Scheduler:
     def _ring(self) -> None:
         """Everything whose time has come."""
         while self._timers and self._timers[0][0] <= self._clock.us:
-            _, _, what = heapq.heappop(self._timers)
-            if isinstance(what, Actor):
+            us, _, what = heapq.heappop(self._timers)
+            if not isinstance(what, Actor):
+                what()
+            elif what.due_us == us:  # else it was woken before, and has its next time
                 what.due_us = None
                 self.wake(what)
-            else:
-                what()
 
     def _draw_ready(self) -> Actor | None:
         """One of those that are ready, unless its owner is in the midst of a step."""

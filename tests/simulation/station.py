@@ -10,7 +10,7 @@ from events.store import StoreUnavailable, VersionConflict
 from projections.views import ViewsUnavailable
 from services.runtime.calls import Lanes
 from services.runtime.engine import Consumer, Engine
-from tests.simulation.clock import HOUR_S
+from tests.simulation.clock import HOUR_S, SECOND_US
 from tests.simulation.scheduler import Actor
 
 if TYPE_CHECKING:
@@ -48,22 +48,26 @@ class Station:
         self.part = part
         self._process = process
         self._scheduler = process.world.scheduler
+        self._clock = process.world.clock
         self._engine = Engine(
             [part.consumer], operating_faults=OPERATING_FAULTS, bell=threading.Event(), clock_s=process.world.clock.s
         )
-        self._seen = -1
+        self._look_at_us: int | None = None
         self._failing_since_s: float | None = None
         self._heard = False
         self.actor = Actor(process, lambda: process.step(self._engine), self._due_s)
 
     def log_grew(self, types: set[str]) -> None:
         part = self.part
+        if not getattr(part.consumer, "leads", True):
+            return  # whoever stands by is woken when the lead is free
         if part.follows_log and (part.types is None or not part.types.isdisjoint(types)):
             if part.lag_s:
                 self._scheduler.by(part.lag_s, self.actor)
             else:
                 self._scheduler.wake(self.actor)
-        if part.patience_s is not None:
+        if part.patience_s is not None and self._look_at_us is None:
+            self._look_at_us = self._clock.after_us(part.patience_s)
             self._scheduler.by(part.patience_s, self.actor)
 
     def call_finished(self) -> None:
@@ -86,12 +90,13 @@ class Station:
         if self._heard:
             self._heard = False
             return Lanes.LINGER_S + 0.001  # an answer may be waiting for others to share a commit with
-        due_s = _due_of(self.part.consumer)
-        head = self._process.world.recorder.last_position()
-        if self.part.patience_s is None or head == self._seen:
-            return due_s
-        self._seen = head
-        return self.part.patience_s if due_s is None else min(self.part.patience_s, due_s)
+        due_s, look_s = _due_of(self.part.consumer), self._look_s()
+        return look_s if due_s is None else due_s if look_s is None else min(look_s, due_s)
+
+    def _look_s(self) -> float | None:
+        if self._look_at_us is not None and self._clock.us >= self._look_at_us:
+            self._look_at_us = None  # it has looked just now
+        return None if self._look_at_us is None else (self._look_at_us - self._clock.us) / SECOND_US
 
     def _note_failure(self, fails: bool) -> None:
         world = self._process.world

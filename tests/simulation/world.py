@@ -60,6 +60,8 @@ class World:
         self.carrier = SimCarrier(self)
         self.shown = FaultyViews(self)
         self.news_lag_s = self.draw.choice((0.0, 0.005, 0.05, 0.3))
+        # Quick ones cost a step of everybody every second; what they find, slow ones find as well, only later.
+        self.mark_every_s, self.quiet_s = self.draw.choice(((1.0, 3.0), (30.0, 60.0), (300.0, 60.0)))
         self.shown_at_once = self.draw.choice((3, 100, 1_000))
         self.leaders: dict[str, SimLead] = {}
         self.broker: Broker

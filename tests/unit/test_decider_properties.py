@@ -12,6 +12,7 @@ from datetime import timedelta
 from functools import reduce
 from typing import Any, TypeVar, get_args
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -166,10 +167,24 @@ def payment_laws(events: list[Event], state: PaymentState) -> None:
     assert state.operation is None or state.key_version <= state.intent_version
 
 
-@given(commands=st.lists(PAYMENT_COMMANDS, max_size=25), refund=st.booleans())
-def test_money_is_taken_once_and_never_more_than_promised(commands: list[pay.PaymentCommand], refund: bool) -> None:
+# How far a payment may have got before anything may happen to it.
+PAYING: list[pay.PaymentCommand] = [
+    pay.AuthorizePayment(ORDER, TOTAL_MINOR, "GBP", "tok_ok"),
+    pay.RecordAuthorized("pay_1", TOTAL_MINOR),
+    pay.CapturePayment(ORDER, TOTAL_MINOR),
+    pay.RecordCaptured("pay_1", TOTAL_MINOR),
+    pay.UndoPayment(ORDER),
+]
+
+
+@pytest.mark.parametrize("steps", range(len(PAYING) + 1))
+@settings(max_examples=60)
+@given(commands=st.lists(PAYMENT_COMMANDS, max_size=20), refund=st.booleans())
+def test_money_is_taken_once_and_never_more_than_promised(
+    steps: int, commands: list[pay.PaymentCommand], refund: bool
+) -> None:
     answered: list[pay.PaymentCommand] = []
-    for command in commands:
+    for command in [*PAYING[:steps], *commands]:
         answered.append(command)
         if refund and isinstance(command, pay.UndoPayment):
             # What a provider gives back is what it was asked to give back: all of what was taken.

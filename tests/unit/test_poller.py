@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -289,3 +289,37 @@ def test_no_more_questions_are_out_than_there_may_be(depot: Depot) -> None:
     assert poller.busy == 3
     settle(poller)
     assert len(depot.carrier.asked) == 7
+
+
+def test_whoever_takes_over_takes_up_the_open_parcels_piece_by_piece(
+    depot: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given more open parcels than one page holds
+    monkeypatch.setattr(Poller, "MAX_OUT", 3)
+    monkeypatch.setattr(Poller, "LARGE_PAGE", 3)
+    for number in range(4):
+        depot.ship(number)
+    poller = depot.poller()
+
+    # when it takes them up, others have their turn for a second before it goes on
+    assert poller.step() == 3
+    assert poller.step() == 0
+    depot.clock.advance(timedelta(seconds=1))
+    assert poller.step() == 1
+
+    # and a clock that is set back does not keep it
+    depot.clock.advance(-HOUR)
+    depot.ship(4)
+    assert poller.step() == 1
+
+
+def test_an_imported_history_is_taken_up_without_a_pause(depot: Depot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Poller, "MAX_OUT", 3)
+    monkeypatch.setattr(Poller, "LARGE_PAGE", 3)
+    for number in range(4):
+        depot.ship(number, clock="file")
+    poller = depot.poller()
+
+    taken_up = [poller.position for _ in range(2) if poller.step()]
+
+    assert taken_up[-1] == depot.store.last_position()
