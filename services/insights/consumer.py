@@ -51,7 +51,7 @@ class InsightsConsumer:
     name = "insights"
 
     # Marks come every second. After so long without anything the log is asked, twice a second: a broker or a Faust
-    # that stands still makes reports half a second late, not wrong.
+    # that stands still makes reports 3.5 seconds late at first, then half a second; not wrong.
     QUIET_S = 3.0
     LOOK_EVERY_S = 0.5
     SHOW_EVERY_S = 1.0

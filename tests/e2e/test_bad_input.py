@@ -290,7 +290,7 @@ def test_a_full_disk(size: str, good: tuple[Path, Trace], tmp_path: Path) -> Non
 
 @pytest.mark.may_skip  # mounting takes root
 def test_a_disk_that_gets_room_while_the_import_waits(good: tuple[Path, Trace], tmp_path: Path) -> None:
-    """It goes on by itself."""
+    """It goes on by itself. What the sandbox could not write down has an unknown outcome, and is asked about later."""
     file, expected = good
     with disk(tmp_path / "disk", size="700k") as home:
         with killed_at_the_end(start(*importing(file), home=home, env={"WAYBILL_PATIENCE_S": "60"})) as process:
@@ -299,7 +299,12 @@ def test_a_disk_that_gets_room_while_the_import_waits(good: tuple[Path, Trace], 
             remount(home, "size=50m")
             outcome = finish(process)
         assert outcome.code == 0, outcome
-        assert trace(home) == expected
+        for _ in range(3):
+            if trace(home).captured == expected.captured:
+                break
+            time.sleep(6)  # the first question comes after five seconds
+            assert waybill(*importing(file), home=home).code == 0
+        assert trace(home).captured == expected.captured
 
 
 @pytest.mark.may_skip  # mounting takes root

@@ -37,7 +37,8 @@ ONLINE_RETAIL = ("--format", "online-retail")
 ORDER_ID = OrderKey("online-retail", "536365").order_id
 
 COMMANDS = (
-    "import", "demo", "up", "status", "order", "order show", "stock", "stock show", "insights", "verify", "rebuild",
+    "import", "demo", "up", "run", "migrate", "status", "order", "order show", "stock", "stock show", "insights",
+    "verify", "rebuild",
     "audit", "audit replay", "parked", "parked list", "parked replay", "parked drop",
 )  # fmt: skip
 

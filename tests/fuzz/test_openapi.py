@@ -63,6 +63,7 @@ OPERATIONS = (
 )
 A_STREAM = "GET /events"  # never ends: see below
 TAKES_ANYTHING = (
+    "GET /insights",
     "POST /sandbox/payments/{order_id}/complete",
     "POST /sandbox/payments/{order_id}/fail",
     "GET /summary",

@@ -36,8 +36,8 @@ def _smaller(failed: Result) -> Iterator[Plan]:
         if 0 < orders < plan.orders:
             yield plan._replace(orders=orders)
     struck = sum(failed.faults.values())
-    for limit in dict.fromkeys((0, struck // 4, struck // 2, struck - 1)):
-        if 0 <= limit < struck:
+    for limit in dict.fromkeys((0, struck // 4, struck // 2, struck - 1, struck)):
+        if 0 <= limit and (plan.limit is None or limit < plan.limit):
             yield plan._replace(limit=limit)
     for fault in Fault:
         if fault.value in failed.faults:
