@@ -22,7 +22,7 @@ test-cluster: install ## run the tests on a real Kafka, PostgreSQL and Redis; no
 	@$(REAL_SERVERS) $(PYTHON_IN_VENV) -m pytest -m cluster $(ARGS)
 
 simulate: install ## run whole worlds with faults, one after the other, and check every law in each
-	@$(PYTHON_IN_VENV) -m tests.simulation --seeds 2000 --orders 20
+	@$(PYTHON_IN_VENV) -m tests.simulation --seeds 1000 --orders 20
 
 planted: install ## plant bugs in the product and see that the simulator finds every one
 	@$(PYTHON_IN_VENV) -m tests.simulation.planted
