@@ -2,6 +2,7 @@
 
 PYTHON_IN_VENV := .venv/bin/python
 REAL_SERVERS := WAYBILL_REQUIRE_ALL=1
+SEEDS ?= 1000
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-cluster simulate planted drill lint bench up cluster cluster-down
@@ -22,7 +23,7 @@ test-cluster: install ## run the tests on a real Kafka, PostgreSQL and Redis; no
 	@$(REAL_SERVERS) $(PYTHON_IN_VENV) -m pytest -m cluster $(ARGS)
 
 simulate: install ## run whole worlds with faults, one after the other, and check every law in each
-	@$(PYTHON_IN_VENV) -m tests.simulation --seeds 1000 --orders 20
+	@$(PYTHON_IN_VENV) -m tests.simulation --seeds $(SEEDS) --orders 20
 
 planted: install ## plant bugs in the product and see that the simulator finds every one
 	@$(PYTHON_IN_VENV) -m tests.simulation.planted
