@@ -37,7 +37,7 @@ def _smaller(failed: Result) -> Iterator[Plan]:
             yield plan._replace(orders=orders)
     struck = sum(failed.faults.values())
     for limit in dict.fromkeys((0, struck // 4, struck // 2, struck - 1, struck)):
-        if 0 <= limit and (plan.limit is None or limit < plan.limit):
+        if limit >= 0 and (plan.limit is None or limit < plan.limit):
             yield plan._replace(limit=limit)
     for fault in Fault:
         if fault.value in failed.faults:
