@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from functools import cache
 
 from pydantic import SecretStr
 
@@ -104,6 +105,8 @@ def _place(settings: Settings, stack: ExitStack) -> Place:
     stack.callback(loop.close)
     home = settings.home
 
+    # Each once in a process, whichever of its roles need it: a sandbox's journal has one owner.
+    @cache
     def views() -> Views:
         assert settings.redis_url is not None
         found = RedisViews(ExternalRedis(settings.redis_url.get_secret_value()))
@@ -115,8 +118,8 @@ def _place(settings: Settings, stack: ExitStack) -> Place:
         home=home,
         store=store,
         views=views,
-        provider=lambda: open_provider(stack, home, settings, loop),
-        carrier=lambda: open_carrier(stack, home, settings, loop),
+        provider=cache(lambda: open_provider(stack, home, settings, loop)),
+        carrier=cache(lambda: open_carrier(stack, home, settings, loop)),
         kafka=kafka_settings(settings),
         loop=loop,
         bell=threading.Event(),

@@ -46,6 +46,9 @@ from services.shipping import worker as shipping
 from services.shipping.carrier import Carrier
 
 
+log = logging.getLogger(__name__)
+
+
 @dataclass(frozen=True)
 class Place:
     """What a role finds where it runs. `stack` closes what it opens, last first."""
@@ -71,8 +74,6 @@ class Place:
         """All of the work, fed by the log itself."""
         return self.context(lambda classes: StoreFeed(self.store, classes))
 
-
-log = logging.getLogger(__name__)
 
 Workers = Callable[[Context], Sequence[Consumer]]
 Role = Callable[[Place], Consumer]
