@@ -45,7 +45,6 @@ from services.runtime.settings import Settings
 from services.shipping import worker as shipping
 from services.shipping.carrier import Carrier
 
-
 log = logging.getLogger(__name__)
 
 
